@@ -1,0 +1,29 @@
+"""Engines: how a service connects, as which role, with how many connections."""
+
+from __future__ import annotations
+
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+
+def async_url(dsn: str) -> URL:
+    """`postgresql://…` as SQLAlchemy's asyncpg dialect wants it.
+
+    `?host=/directory` (a Unix socket) becomes asyncpg's `host` argument; other query keys are passed on.
+    """
+    return make_url(dsn).set(drivername="postgresql+asyncpg")
+
+
+def make_engine(dsn: str, *, pool_size: int) -> AsyncEngine:
+    """An engine with `pool_size` connections and no overflow.
+
+    A worker's handlers must never wait for a second connection while holding one (libraries §2.8), so the pool is at
+    least as large as the worker's concurrency, and repositories take the caller's connection.
+    """
+    return create_async_engine(
+        async_url(dsn),
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_pre_ping=True,
+        connect_args={"server_settings": {"application_name": "jeroboam", "jit": "off"}},
+    )

@@ -1,0 +1,152 @@
+"""Certificate authorities and their sealed keys. Only the role of `certs` may read or write `authority_keys`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import delete, func, insert, select
+from sqlalchemy.dialects.postgresql import insert as pg_insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared.db.tables import authorities, authority_keys, certificate_audit
+
+KINDS: Final = ("kubernetes", "etcd", "front_proxy")
+"""The authorities of a bay; the first is the cluster's own. `front-proxy` at the API means the last (contract §5.2)."""
+
+FIRST_GENERATION: Final = 1
+"""What a new bay gets; rotation makes the next ones."""
+
+
+@dataclass(frozen=True)
+class Authority:
+    """The public half of an authority; `certificate` is PEM."""
+
+    id: UUID
+    bay_id: UUID
+    kind: str
+    generation: int
+    certificate: str
+    not_after: datetime
+
+
+@dataclass(frozen=True)
+class SealedKey:
+    """An encrypted private key: under which master key, the wrapped data key, the key under the data key."""
+
+    key_id: str
+    wrapped_key: bytes = field(repr=False)
+    sealed: bytes = field(repr=False)
+
+
+_PUBLIC = (
+    authorities.c.id,
+    authorities.c.bay_id,
+    authorities.c.kind,
+    authorities.c.generation,
+    authorities.c.certificate,
+    authorities.c.not_after,
+)
+
+
+async def current(conn: AsyncConnection, bay_id: UUID, kind: str) -> Authority | None:
+    """The newest authority of that kind, None when the bay has none (yet)."""
+    query = (
+        select(*_PUBLIC)
+        .where(authorities.c.bay_id == bay_id, authorities.c.kind == kind)
+        .order_by(authorities.c.generation.desc())
+        .limit(1)
+    )
+    row = (await conn.execute(query)).first()
+    return Authority(*row) if row else None
+
+
+async def current_all(conn: AsyncConnection, bay_id: UUID) -> dict[str, Authority]:
+    """The newest authority of each kind that the bay has, by kind."""
+    query = select(*_PUBLIC).where(authorities.c.bay_id == bay_id).order_by(authorities.c.generation)
+    return {row.kind: Authority(*row) for row in await conn.execute(query)}
+
+
+async def get(conn: AsyncConnection, authority_id: UUID) -> Authority | None:
+    """The authority with that id."""
+    row = (await conn.execute(select(*_PUBLIC).where(authorities.c.id == authority_id))).first()
+    return Authority(*row) if row else None
+
+
+async def for_signing(conn: AsyncConnection, bay_id: UUID, kind: str) -> Authority | None:
+    """The newest authority of that kind that has its key and is still valid; None when there is none."""
+    query = (
+        select(*_PUBLIC)
+        .join(authority_keys, authority_keys.c.authority_id == authorities.c.id)
+        .where(authorities.c.bay_id == bay_id, authorities.c.kind == kind, authorities.c.not_after > func.now())
+        .order_by(authorities.c.generation.desc())
+        .limit(1)
+    )
+    row = (await conn.execute(query)).first()
+    return Authority(*row) if row else None
+
+
+async def add(conn: AsyncConnection, authority: Authority, key: SealedKey) -> bool:
+    """Write an authority and its key; False when the bay already has that kind and generation (nothing is changed)."""
+    added = await conn.scalar(
+        pg_insert(authorities)
+        .values(
+            id=authority.id,
+            bay_id=authority.bay_id,
+            kind=authority.kind,
+            generation=authority.generation,
+            certificate=authority.certificate,
+            not_after=authority.not_after,
+        )
+        .on_conflict_do_nothing(constraint="authorities_one_per_kind")
+        .returning(authorities.c.id)
+    )
+    if added is None:
+        return False
+    await conn.execute(
+        insert(authority_keys).values(
+            authority_id=authority.id, key_id=key.key_id, wrapped_key=key.wrapped_key, sealed=key.sealed
+        )
+    )
+    await audit(conn, authority.bay_id, "authority made", detail=f"{authority.kind} {authority.generation}")
+    return True
+
+
+async def sealed_key(conn: AsyncConnection, authority_id: UUID) -> SealedKey | None:
+    """The authority's encrypted key, None when it was destroyed."""
+    query = select(authority_keys.c.key_id, authority_keys.c.wrapped_key, authority_keys.c.sealed).where(
+        authority_keys.c.authority_id == authority_id
+    )
+    row = (await conn.execute(query)).first()
+    return SealedKey(*row) if row else None
+
+
+async def destroy_keys(conn: AsyncConnection, bay_id: UUID) -> list[UUID]:
+    """Remove the bay's keys for good; the ids of the authorities that had one."""
+    mine = select(authorities.c.id).where(authorities.c.bay_id == bay_id)
+    gone = await conn.scalars(
+        delete(authority_keys).where(authority_keys.c.authority_id.in_(mine)).returning(authority_keys.c.authority_id)
+    )
+    ids = list(gone)
+    if ids:
+        await audit(conn, bay_id, "authority keys destroyed", detail=f"{len(ids)} keys")
+    return ids
+
+
+async def audit(
+    conn: AsyncConnection,
+    bay_id: UUID,
+    action: str,
+    *,
+    serial: str | None = None,
+    requester: str | None = None,
+    detail: str | None = None,
+) -> None:
+    """Write a line of the audit trail, which outlives the bay."""
+    await conn.execute(
+        insert(certificate_audit).values(
+            bay_id=bay_id, action=action, serial=serial, requester=requester, detail=detail
+        )
+    )

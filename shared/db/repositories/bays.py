@@ -1,0 +1,141 @@
+"""Bays: the one place where a status changes, with its history row in the same transaction (rule 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as pg_insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared.db.tables import bay_history, bays, tombstones
+from shared.domain.bay import Bay, Wanted
+from shared.domain.bay_state import BayEvent, BayStatus, after
+from shared.domain.errors import NotFound
+
+_COLUMNS = (
+    bays.c.id,
+    bays.c.project_id,
+    bays.c.user_id,
+    bays.c.name,
+    bays.c.baymodel_id,
+    bays.c.status,
+    bays.c.wanted,
+    bays.c.generation,
+    bays.c.stack_name,
+    bays.c.stack_id,
+    bays.c.node_count,
+    bays.c.master_count,
+    bays.c.create_timeout,
+    bays.c.driver,
+    bays.c.spec,
+    bays.c.api_address,
+    bays.c.created_at,
+)
+
+
+async def insert_bay(conn: AsyncConnection, *, reason: str | None = None, **columns: object) -> None:
+    """Write a new bay in CREATE_IN_PROGRESS and the first line of its history."""
+    status = BayStatus.CREATE_IN_PROGRESS
+    await conn.execute(insert(bays).values(status=status.value, **columns))
+    await _remember(conn, columns["id"], "create asked", None, status, reason, None)
+
+
+async def get(conn: AsyncConnection, bay_id: UUID) -> Bay | None:
+    """The bay, None when there is none."""
+    row = (await conn.execute(select(*_COLUMNS).where(bays.c.id == bay_id))).first()
+    return _bay(row) if row else None
+
+
+async def lock(conn: AsyncConnection, bay_id: UUID) -> Bay | None:
+    """The bay, held until the transaction ends. Whoever changes a bay or its operations takes this lock first."""
+    row = (await conn.execute(select(*_COLUMNS).where(bays.c.id == bay_id).with_for_update())).first()
+    return _bay(row) if row else None
+
+
+async def apply_event(
+    conn: AsyncConnection,
+    bay_id: UUID,
+    event: BayEvent,
+    *,
+    reason: str | None = None,
+    operation_id: UUID | None = None,
+    faults: Mapping[str, str] | None = None,
+) -> BayStatus:
+    """Move the bay by `event` and write the history row; `reason` becomes its status_reason.
+
+    Raises:
+        NotFound: there is no such bay.
+        IllegalTransition: the state table does not have the move; nothing is changed.
+    """
+    was = await conn.scalar(select(bays.c.status).where(bays.c.id == bay_id).with_for_update())
+    if was is None:
+        raise NotFound(f"Bay {bay_id} could not be found.")
+    became = after(BayStatus(was), event)
+    await conn.execute(
+        update(bays)
+        .where(bays.c.id == bay_id)
+        .values(status=became.value, status_reason=reason, faults=dict(faults or {}), updated_at=func.now())
+    )
+    await _remember(conn, bay_id, event.value, was, became, reason, operation_id)
+    return became
+
+
+async def want_gone(conn: AsyncConnection, bay_id: UUID) -> None:
+    """From here on every step of another operation stops by itself."""
+    await conn.execute(update(bays).where(bays.c.id == bay_id).values(wanted=Wanted.GONE.value))
+
+
+async def set_counts(conn: AsyncConnection, bay_id: UUID, *, node_count: int) -> None:
+    """What the owner asked for."""
+    await conn.execute(update(bays).where(bays.c.id == bay_id).values(node_count=node_count))
+
+
+async def set_stack(conn: AsyncConnection, bay_id: UUID, stack_id: str) -> None:
+    """The id that Heat gave to the stack whose name we had chosen."""
+    await conn.execute(update(bays).where(bays.c.id == bay_id).values(stack_id=stack_id))
+
+
+async def set_addresses(
+    conn: AsyncConnection, bay_id: UUID, *, api: str | None, masters: Sequence[str], workers: Sequence[str]
+) -> None:
+    """Where the bay can be reached."""
+    await conn.execute(
+        update(bays)
+        .where(bays.c.id == bay_id)
+        .values(api_address=api, master_addresses=list(masters), node_addresses=list(workers))
+    )
+
+
+async def bury(conn: AsyncConnection, bay: Bay) -> None:
+    """Remove the row and all that hangs on it, leaving a tombstone.
+
+    The tombstone lets the slow sweep delete a stack that turns up late, and keeps a late result from resurrecting
+    the bay (architecture, Delete overtakes).
+    """
+    stone = {"bay_id": bay.id, "project_id": bay.project_id, "stack_name": bay.stack_name}
+    await conn.execute(pg_insert(tombstones).values(stone).on_conflict_do_nothing())
+    await conn.execute(delete(bays).where(bays.c.id == bay.id))
+
+
+async def _remember(
+    conn: AsyncConnection,
+    bay_id: object,
+    event: str,
+    was: str | None,
+    became: BayStatus,
+    reason: str | None,
+    operation_id: UUID | None,
+) -> None:
+    await conn.execute(
+        insert(bay_history).values(
+            bay_id=bay_id, event=event, was=was, became=became.value, reason=reason, operation_id=operation_id
+        )
+    )
+
+
+def _bay(row: Row[*tuple[Any, ...]]) -> Bay:
+    values = dict(row._mapping)
+    return Bay(**{**values, "status": BayStatus(values["status"]), "wanted": Wanted(values["wanted"])})

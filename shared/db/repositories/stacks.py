@@ -1,0 +1,154 @@
+"""What the provisioner keeps: renders, nodes, the nodes' cloud credentials, and tombstones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as pg_insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared.db.tables import authorities, bays, cloud_credentials, nodes, stack_renders, tombstones
+from shared.domain.bay import Node
+
+
+@dataclass(frozen=True)
+class Render:
+    """What a stack was born with (rule 6). Secrets are not in it: they are sealed in `cloud_credentials`."""
+
+    driver: str
+    template: str
+    files: Mapping[str, str]
+    environment: Mapping[str, object]
+    parameters: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Credential:
+    """A node credential: the intent (no id yet) or the sealed secret."""
+
+    bay_id: UUID
+    generation: int
+    name: str
+    user_id: str
+    credential_id: str | None
+    sealed: bytes | None
+
+
+async def keep_render(conn: AsyncConnection, bay_id: UUID, generation: int, render: Render) -> None:
+    """Store a render. The first one stays: a repeat of the step must not change what a bay is born with."""
+    values = {
+        "bay_id": bay_id,
+        "generation": generation,
+        "driver": render.driver,
+        "template": render.template,
+        "files": dict(render.files),
+        "environment": dict(render.environment),
+        "parameters": dict(render.parameters),
+    }
+    await conn.execute(pg_insert(stack_renders).values(values).on_conflict_do_nothing())
+
+
+async def render_of(conn: AsyncConnection, bay_id: UUID, generation: int) -> Render | None:
+    """The stored render."""
+    table = stack_renders.c
+    query = select(table.driver, table.template, table.files, table.environment, table.parameters).where(
+        table.bay_id == bay_id, table.generation == generation
+    )
+    row = (await conn.execute(query)).first()
+    return Render(*row) if row else None
+
+
+async def replace_nodes(conn: AsyncConnection, bay_id: UUID, found: Sequence[Node]) -> None:
+    """Make the table equal to what the stack shows; rows that stay keep their age."""
+    ids = [node.server_id for node in found]
+    await conn.execute(delete(nodes).where(nodes.c.bay_id == bay_id, nodes.c.server_id.not_in(ids)))
+    for node in found:
+        values = {"bay_id": bay_id, **vars(node)}
+        statement = pg_insert(nodes).values(values)
+        await conn.execute(statement.on_conflict_do_update(index_elements=["bay_id", "server_id"], set_=vars(node)))
+
+
+async def nodes_of(conn: AsyncConnection, bay_id: UUID) -> list[Node]:
+    """The bay's servers by role and position."""
+    table = nodes.c
+    query = (
+        select(table.server_id, table.role, table.position, table.name, table.address, table.private_address)
+        .where(table.bay_id == bay_id)
+        .order_by(table.role, table.position)
+    )
+    return [Node(*row) for row in await conn.execute(query)]
+
+
+async def authority_certificate(conn: AsyncConnection, bay_id: UUID, kind: str = "kubernetes") -> str | None:
+    """The public certificate of a bay's newest authority of that kind."""
+    query = (
+        select(authorities.c.certificate)
+        .where(authorities.c.bay_id == bay_id, authorities.c.kind == kind)
+        .order_by(authorities.c.generation.desc())
+        .limit(1)
+    )
+    found: str | None = await conn.scalar(query)
+    return found
+
+
+async def credential_of(conn: AsyncConnection, bay_id: UUID) -> Credential | None:
+    """The newest credential of a bay."""
+    table = cloud_credentials.c
+    query = (
+        select(table.bay_id, table.generation, table.name, table.user_id, table.credential_id, table.sealed)
+        .where(table.bay_id == bay_id)
+        .order_by(table.generation.desc())
+        .limit(1)
+    )
+    row = (await conn.execute(query)).first()
+    return Credential(*row) if row else None
+
+
+async def intend_credential(conn: AsyncConnection, *, bay_id: UUID, generation: int, name: str, user_id: str) -> None:
+    """Write the name of a credential before it exists, so that the sweep finds one that nobody came back for."""
+    await conn.execute(
+        insert(cloud_credentials).values(bay_id=bay_id, generation=generation, name=name, user_id=user_id)
+    )
+
+
+async def keep_credential(
+    conn: AsyncConnection, *, bay_id: UUID, generation: int, credential_id: str, sealed: bytes
+) -> None:
+    """Store the credential that was made under the intended name."""
+    table = cloud_credentials.c
+    await conn.execute(
+        update(cloud_credentials)
+        .where(table.bay_id == bay_id, table.generation == generation)
+        .values(credential_id=credential_id, sealed=sealed)
+    )
+
+
+async def forget_credentials(conn: AsyncConnection, bay_id: UUID) -> None:
+    """Remove a bay's credential rows after the cloud's own are revoked."""
+    await conn.execute(delete(cloud_credentials).where(cloud_credentials.c.bay_id == bay_id))
+
+
+async def orphan_credentials(conn: AsyncConnection, *, older_than: float) -> list[Credential]:
+    """Credentials, intended or made, of bays that do not exist, older than so many seconds."""
+    table = cloud_credentials.c
+    query = (
+        select(table.bay_id, table.generation, table.name, table.user_id, table.credential_id, table.sealed)
+        .outerjoin(bays, bays.c.id == table.bay_id)
+        .where(bays.c.id.is_(None), table.created_at < func.now() - timedelta(seconds=older_than))
+    )
+    return [Credential(*row) for row in await conn.execute(query)]
+
+
+async def projects_to_sweep(conn: AsyncConnection, *, days: int) -> list[str]:
+    """Projects that have bays, or had one within so many days."""
+    graves = select(tombstones.c.project_id).where(tombstones.c.buried_at > func.now() - timedelta(days=days))
+    return [row.project_id for row in await conn.execute(select(bays.c.project_id).union(graves))]
+
+
+async def existing(conn: AsyncConnection, bay_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of the ids that have a bay."""
+    return set((await conn.scalars(select(bays.c.id).where(bays.c.id.in_(bay_ids)))).all())

@@ -1,0 +1,311 @@
+"""Every table. Who may write what is in the first migration's grants; why is in docs/architecture.md.
+
+Columns that hold Magnum's attributes keep Magnum's names. Instants are `timestamptz`; only Postgres's clock sets them.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB, UUID
+
+metadata = MetaData()
+
+_now = func.now()
+
+
+def _id() -> Column[object]:
+    return Column("id", UUID(as_uuid=True), primary_key=True)
+
+
+def _created() -> Column[object]:
+    return Column("created_at", DateTime(timezone=True), nullable=False, server_default=_now)
+
+
+def _bay(*, primary_key: bool = False) -> Column[object]:
+    reference = ForeignKey("bays.id", ondelete="CASCADE")
+    return Column("bay_id", UUID(as_uuid=True), reference, nullable=False, primary_key=primary_key)
+
+
+def _json(name: str, default: str = "{}") -> Column[object]:
+    return Column(name, JSONB, nullable=False, server_default=text(f"'{default}'"))
+
+
+baymodels = Table(
+    "baymodels",
+    metadata,
+    _id(),
+    Column("seq", BigInteger, Identity(), nullable=False, unique=True),
+    Column("project_id", Text, nullable=False, index=True),
+    Column("user_id", Text, nullable=False),
+    Column("name", Text, nullable=False, index=True),
+    Column("coe", Text, nullable=False),
+    Column("image_id", Text, nullable=False),
+    Column("public", Boolean, nullable=False, server_default=text("false")),
+    Column("hidden", Boolean, nullable=False, server_default=text("false")),
+    _json("attributes"),
+    Column("doc", Text, nullable=False, server_default=""),
+    _created(),
+    Column("updated_at", DateTime(timezone=True)),
+)
+
+bays = Table(
+    "bays",
+    metadata,
+    _id(),
+    Column("seq", BigInteger, Identity(), nullable=False, unique=True),
+    Column("project_id", Text, nullable=False),
+    Column("user_id", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("baymodel_id", UUID(as_uuid=True), ForeignKey("baymodels.id"), nullable=False, index=True),
+    Column("driver", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("status_reason", Text),
+    Column("wanted", Text, nullable=False, server_default="present"),
+    Column("generation", Integer, nullable=False, server_default=text("1")),
+    Column("stack_name", Text, nullable=False),
+    Column("stack_id", Text),
+    Column("node_count", Integer, nullable=False),
+    Column("master_count", Integer, nullable=False),
+    Column("create_timeout", Integer, nullable=False, server_default=text("60")),
+    _json("spec"),
+    _json("labels"),
+    _json("faults"),
+    Column("discovery_url", Text),
+    Column("api_address", Text),
+    _json("node_addresses", "[]"),
+    _json("master_addresses", "[]"),
+    Column("coe_version", Text),
+    Column("container_version", Text),
+    Column("doc", Text, nullable=False, server_default=""),
+    Column("doc_brief", Text, nullable=False, server_default=""),
+    _created(),
+    Column("updated_at", DateTime(timezone=True)),
+    CheckConstraint("wanted IN ('present', 'gone')", name="bays_wanted"),
+    CheckConstraint("node_count >= 0 AND master_count >= 1", name="bays_counts"),
+    Index("bays_by_project", "project_id", "seq"),
+    Index("bays_by_name", "project_id", "name"),
+)
+
+bay_history = Table(
+    "bay_history",
+    metadata,
+    Column("seq", BigInteger, Identity(), primary_key=True),
+    Column("bay_id", UUID(as_uuid=True), nullable=False, index=True),
+    Column("event", Text, nullable=False),
+    Column("was", Text),
+    Column("became", Text, nullable=False),
+    Column("reason", Text),
+    Column("operation_id", UUID(as_uuid=True)),
+    Column("at", DateTime(timezone=True), nullable=False, server_default=_now),
+)
+
+operations = Table(
+    "operations",
+    metadata,
+    _id(),
+    _bay(),
+    Column("seq", BigInteger, Identity(), nullable=False, unique=True),
+    Column("kind", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("service", Text, nullable=False),
+    Column("step", Text, nullable=False),
+    Column("attempt", Integer, nullable=False, server_default=text("0")),
+    Column("failures", Integer, nullable=False, server_default=text("0")),
+    Column("surprises", Integer, nullable=False, server_default=text("0")),
+    Column("next_run_at", DateTime(timezone=True), nullable=False, server_default=_now),
+    Column("lease_token", UUID(as_uuid=True)),
+    Column("lease_until", DateTime(timezone=True)),
+    Column("deadline", DateTime(timezone=True)),
+    _json("request"),
+    _json("memo"),
+    Column("error", Text),
+    Column("requested_by", Text, nullable=False),
+    _created(),
+    Column("finished_at", DateTime(timezone=True)),
+    Index("operations_due", "service", "next_run_at", postgresql_where=text("state = 'active'")),
+    # Rule 5: one active operation per bay is this index, not an `if`.
+    Index("operations_one_active", "bay_id", unique=True, postgresql_where=text("state = 'active'")),
+    Index("operations_by_bay", "bay_id", "seq"),
+)
+
+operation_steps = Table(
+    "operation_steps",
+    metadata,
+    Column("operation_id", UUID(as_uuid=True), ForeignKey("operations.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("service", Text, nullable=False),
+    Column("sentence", Text, nullable=False),
+    Column("state", Text, nullable=False, server_default="pending"),
+    Column("attempt", Integer, nullable=False, server_default=text("0")),
+    Column("note", Text),
+    Column("started_at", DateTime(timezone=True)),
+    Column("finished_at", DateTime(timezone=True)),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    _id(),
+    Column("seq", BigInteger, Identity(), nullable=False, index=True),
+    Column("service", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("body", Text, nullable=False),
+    _json("headers"),
+    _created(),
+    Index("outbox_by_service", "service", "seq"),
+)
+
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    _id(),
+    Column("service", Text, nullable=False),
+    Column("queue", Text, nullable=False),
+    Column("message_id", Text),
+    Column("name", Text),
+    Column("version", Integer),
+    Column("body", Text, nullable=False),
+    _json("headers"),
+    Column("reason", Text, nullable=False),
+    Column("requeued_at", DateTime(timezone=True)),
+    _created(),
+)
+
+stack_renders = Table(
+    "stack_renders",
+    metadata,
+    _bay(primary_key=True),
+    Column("generation", Integer, primary_key=True),
+    Column("driver", Text, nullable=False),
+    Column("template", Text, nullable=False),
+    _json("files"),
+    _json("environment"),
+    _json("parameters"),
+    _created(),
+)
+
+nodes = Table(
+    "nodes",
+    metadata,
+    _bay(primary_key=True),
+    Column("server_id", Text, primary_key=True),
+    Column("role", Text, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("private_address", Text, nullable=False),
+    _created(),
+)
+
+cloud_credentials = Table(
+    "cloud_credentials",
+    metadata,
+    # No reference to `bays`: the intent is written before the bay exists, and outlives it until it is revoked.
+    Column("bay_id", UUID(as_uuid=True), primary_key=True),
+    Column("generation", Integer, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("user_id", Text, nullable=False),
+    Column("credential_id", Text),
+    Column("sealed", LargeBinary),
+    _created(),
+)
+
+authorities = Table(
+    "authorities",
+    metadata,
+    _id(),
+    _bay(),
+    Column("kind", Text, nullable=False),
+    Column("generation", Integer, nullable=False, server_default=text("1")),
+    Column("certificate", Text, nullable=False),
+    Column("not_after", DateTime(timezone=True), nullable=False),
+    _created(),
+    UniqueConstraint("bay_id", "kind", "generation", name="authorities_one_per_kind"),
+)
+
+authority_keys = Table(
+    "authority_keys",
+    metadata,
+    Column("authority_id", UUID(as_uuid=True), ForeignKey("authorities.id", ondelete="CASCADE"), primary_key=True),
+    Column("key_id", Text, nullable=False),
+    Column("wrapped_key", LargeBinary, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    _created(),
+)
+
+sign_requests = Table(
+    "sign_requests",
+    metadata,
+    _id(),
+    _bay(),
+    Column("authority_kind", Text, nullable=False),
+    Column("profile", Text, nullable=False),
+    Column("requester", Text, nullable=False),
+    Column("csr", Text, nullable=False),
+    Column("csr_digest", Text, nullable=False),
+    Column("state", Text, nullable=False, server_default="pending"),
+    Column("reason", Text),
+    Column("certificate_id", UUID(as_uuid=True)),
+    _created(),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    CheckConstraint("state IN ('pending', 'signed', 'refused', 'expired')", name="sign_requests_state"),
+    Index("sign_requests_repeat", "bay_id", "requester", "csr_digest"),
+)
+
+certificates = Table(
+    "certificates",
+    metadata,
+    _id(),
+    _bay(),
+    Column("authority_id", UUID(as_uuid=True), ForeignKey("authorities.id", ondelete="CASCADE"), nullable=False),
+    Column("sign_request_id", UUID(as_uuid=True), unique=True),
+    Column("serial", Text, nullable=False, unique=True),
+    Column("subject", Text, nullable=False),
+    Column("profile", Text, nullable=False),
+    Column("requester", Text, nullable=False),
+    Column("state", Text, nullable=False, server_default="intended"),
+    Column("pem", Text),
+    Column("not_before", DateTime(timezone=True), nullable=False),
+    Column("not_after", DateTime(timezone=True), nullable=False),
+    _created(),
+)
+
+certificate_audit = Table(
+    "certificate_audit",
+    metadata,
+    Column("seq", BigInteger, Identity(), primary_key=True),
+    Column("at", DateTime(timezone=True), nullable=False, server_default=_now),
+    Column("bay_id", UUID(as_uuid=True), nullable=False, index=True),
+    Column("action", Text, nullable=False),
+    Column("serial", Text),
+    Column("requester", Text),
+    Column("detail", Text),
+)
+
+tombstones = Table(
+    "tombstones",
+    metadata,
+    Column("bay_id", UUID(as_uuid=True), primary_key=True),
+    Column("project_id", Text, nullable=False, index=True),
+    Column("stack_name", Text, nullable=False),
+    Column("buried_at", DateTime(timezone=True), nullable=False, server_default=_now),
+)

@@ -1,0 +1,105 @@
+"""The states of a bay and every move between them.
+
+Rule 1: a status changes only by an event of this table. Rule 2: an unknown pair raises and changes nothing.
+Rule 3: terminal states are present, with empty rows. `docs/bay-states.md` is drawn from here.
+
+The words are Magnum's (contract §2.1). States that only ever mirrored a Heat stack there (RESUME, RESTORE, SNAPSHOT,
+CHECK, ADOPT) are not ours: no operation of ours starts them.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from shared.domain.errors import IllegalTransition
+
+
+class BayStatus(StrEnum):
+    """What a client sees as `status`."""
+
+    CREATE_IN_PROGRESS = "CREATE_IN_PROGRESS"
+    CREATE_FAILED = "CREATE_FAILED"
+    CREATE_COMPLETE = "CREATE_COMPLETE"
+    UPDATE_IN_PROGRESS = "UPDATE_IN_PROGRESS"
+    UPDATE_FAILED = "UPDATE_FAILED"
+    UPDATE_COMPLETE = "UPDATE_COMPLETE"
+    DELETE_IN_PROGRESS = "DELETE_IN_PROGRESS"
+    DELETE_FAILED = "DELETE_FAILED"
+    DELETE_COMPLETE = "DELETE_COMPLETE"
+
+    @property
+    def stable(self) -> bool:
+        """Nothing is under way: a client that waits may stop waiting."""
+        return not self.value.endswith("_IN_PROGRESS")
+
+
+class BayEvent(StrEnum):
+    """What can happen to a bay."""
+
+    CREATED = "created"
+    CREATE_BROKE = "create broke"
+    UPDATE_ASKED = "update asked"
+    UPDATED = "updated"
+    UPDATE_BROKE = "update broke"
+    DELETE_ASKED = "delete asked"
+    DELETED = "deleted"
+    DELETE_BROKE = "delete broke"
+
+
+SENTENCES: dict[BayStatus, str] = {
+    BayStatus.CREATE_IN_PROGRESS: "The bay is being built.",
+    BayStatus.CREATE_FAILED: "The bay could not be built; its reason says why, and it can only be deleted.",
+    BayStatus.CREATE_COMPLETE: "The bay stands as it was asked for.",
+    BayStatus.UPDATE_IN_PROGRESS: "The bay is being changed.",
+    BayStatus.UPDATE_FAILED: "The last change did not go through; the bay may be resized again or deleted.",
+    BayStatus.UPDATE_COMPLETE: "The last change went through.",
+    BayStatus.DELETE_IN_PROGRESS: "The bay is being taken down.",
+    BayStatus.DELETE_FAILED: "Something could not be removed; its reason names it, and delete may be asked again.",
+    BayStatus.DELETE_COMPLETE: "Nothing of the bay is left; its row is about to go.",
+}
+"""One sentence per state, for the documents and the dashboard."""
+
+_S, _E = BayStatus, BayEvent
+
+TRANSITIONS: dict[BayStatus, dict[BayEvent, BayStatus]] = {
+    _S.CREATE_IN_PROGRESS: {
+        _E.CREATED: _S.CREATE_COMPLETE,
+        _E.CREATE_BROKE: _S.CREATE_FAILED,
+        _E.DELETE_ASKED: _S.DELETE_IN_PROGRESS,
+    },
+    _S.CREATE_FAILED: {_E.DELETE_ASKED: _S.DELETE_IN_PROGRESS},
+    _S.CREATE_COMPLETE: {_E.UPDATE_ASKED: _S.UPDATE_IN_PROGRESS, _E.DELETE_ASKED: _S.DELETE_IN_PROGRESS},
+    _S.UPDATE_IN_PROGRESS: {
+        # A resize may be asked for while another runs (contract §2.2): it queues, and the bay stays in progress.
+        _E.UPDATE_ASKED: _S.UPDATE_IN_PROGRESS,
+        _E.UPDATED: _S.UPDATE_COMPLETE,
+        _E.UPDATE_BROKE: _S.UPDATE_FAILED,
+        _E.DELETE_ASKED: _S.DELETE_IN_PROGRESS,
+    },
+    _S.UPDATE_FAILED: {_E.UPDATE_ASKED: _S.UPDATE_IN_PROGRESS, _E.DELETE_ASKED: _S.DELETE_IN_PROGRESS},
+    _S.UPDATE_COMPLETE: {_E.UPDATE_ASKED: _S.UPDATE_IN_PROGRESS, _E.DELETE_ASKED: _S.DELETE_IN_PROGRESS},
+    _S.DELETE_IN_PROGRESS: {
+        _E.DELETE_ASKED: _S.DELETE_IN_PROGRESS,
+        _E.DELETED: _S.DELETE_COMPLETE,
+        _E.DELETE_BROKE: _S.DELETE_FAILED,
+    },
+    _S.DELETE_FAILED: {_E.DELETE_ASKED: _S.DELETE_IN_PROGRESS},
+    _S.DELETE_COMPLETE: {},
+}
+
+
+def after(status: BayStatus, event: BayEvent) -> BayStatus:
+    """The status that `event` leads to from `status`.
+
+    Raises:
+        IllegalTransition: the table does not have the pair.
+    """
+    try:
+        return TRANSITIONS[status][event]
+    except KeyError:
+        raise IllegalTransition(f"A bay in {status} does not know the event '{event}'.") from None
+
+
+def allows(status: BayStatus, event: BayEvent) -> bool:
+    """Whether the table has the pair."""
+    return event in TRANSITIONS[status]

@@ -1,0 +1,112 @@
+"""Writing down what came of a step: one transaction, guarded by the lease."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import assert_never
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared.db.repositories import claims
+from shared.domain.bay import Operation
+from shared.domain.errors import CloudError
+from shared.domain.operation import FLOWS, OperationState, Service
+from shared.domain.retry import SURPRISES_ALLOWED, backoff
+from shared.worker.outcome import Back, Broke, Done, Outcome, Wait
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """The cloud refused, failed or did not answer."""
+
+    error: CloudError
+
+
+@dataclass(frozen=True)
+class Surprise:
+    """The step raised what nobody expected. Its text may hold anything, so only its type is shown to people."""
+
+    error: Exception
+
+
+async def settle(
+    conn: AsyncConnection, operation: Operation, verdict: Outcome | Trouble | Surprise, service: Service
+) -> None:
+    """Move the operation by `verdict`. The caller holds the bay's lock.
+
+    Raises:
+        StaleLease: the operation is no longer ours; the transaction must be rolled back.
+    """
+    match verdict:
+        case Done():
+            await _done(conn, operation, verdict, service)
+        case Wait():
+            delay = timedelta(seconds=verdict.seconds)
+            await claims.wait(conn, operation, delay, note=verdict.note, memo=verdict.memo)
+        case Back():
+            step = FLOWS[operation.kind].step(verdict.step)
+            await claims.go_on(conn, operation, step, memo=verdict.memo, service=service)
+        case Broke():
+            if verdict.apply is not None:
+                await verdict.apply(conn)
+            await fail(conn, operation, verdict.reason, service, verdict.faults)
+        case Trouble():
+            await _trouble(conn, operation, verdict.error, service)
+        case Surprise():
+            await _surprise(conn, operation, verdict.error, service)
+        case _:
+            assert_never(verdict)
+
+
+async def supersede(conn: AsyncConnection, operation: Operation, service: Service) -> None:
+    """End the operation because a delete is waiting behind it, and start that."""
+    await claims.finish(conn, operation, OperationState.SUPERSEDED, error="A delete overtook it.", service=service)
+
+
+async def fail(
+    conn: AsyncConnection,
+    operation: Operation,
+    reason: str,
+    service: Service,
+    faults: dict[str, str] | object | None = None,
+) -> None:
+    """End the operation with a reason that people read as the bay's status_reason."""
+    named = dict(faults) if isinstance(faults, dict) else {}
+    await claims.finish(conn, operation, OperationState.FAILED, error=reason, service=service, faults=named)
+
+
+async def _done(conn: AsyncConnection, operation: Operation, verdict: Done, service: Service) -> None:
+    if verdict.apply is not None:
+        await verdict.apply(conn)
+    following = FLOWS[operation.kind].next_after(operation.step)
+    if following is None:
+        await claims.finish(conn, operation, OperationState.DONE, error=None, service=service)
+    else:
+        await claims.go_on(conn, operation, following, memo=verdict.memo, service=service)
+
+
+async def _trouble(conn: AsyncConnection, operation: Operation, error: CloudError, service: Service) -> None:
+    """Retry what may go through later until the deadline; what never will fails at once, with the cloud's words."""
+    sentence = FLOWS[operation.kind].step(operation.step).sentence
+    if not error.retryable:
+        await fail(conn, operation, f"{sentence}: {error.message}", service)
+    elif operation.overdue:
+        await fail(conn, operation, f"{sentence}: the time is up, and the last answer was: {error.message}", service)
+    else:
+        failures = operation.failures + (1 if error.counts else 0)
+        delay = backoff(max(failures, 1), wish=error.retry_after)
+        note = f"{error.message} Trying again in {delay.total_seconds():.0f} s."
+        await claims.retry(conn, operation, delay, note=note, failures=failures, surprises=operation.surprises)
+
+
+async def _surprise(conn: AsyncConnection, operation: Operation, error: Exception, service: Service) -> None:
+    sentence = FLOWS[operation.kind].step(operation.step).sentence
+    surprises = operation.surprises + 1
+    what = f"{sentence}: an unexpected {type(error).__name__} in step {operation.step}"
+    if surprises >= SURPRISES_ALLOWED:
+        reason = f"{what}, {surprises} times. The logs of the {service} worker tell more."
+        await fail(conn, operation, reason, service)
+    else:
+        delay = backoff(surprises)
+        await claims.retry(conn, operation, delay, note=f"{what}.", failures=operation.failures, surprises=surprises)
