@@ -116,11 +116,20 @@ END
 $$
 """
 
+_BAY_TRIGGER = """
+CREATE TRIGGER bay_documents BEFORE INSERT OR UPDATE ON bays
+FOR EACH ROW EXECUTE FUNCTION bay_documents()
+"""
+
+_BAYMODEL_TRIGGER = """
+CREATE TRIGGER baymodel_document BEFORE INSERT OR UPDATE ON baymodels
+FOR EACH ROW EXECUTE FUNCTION baymodel_document()
+"""
+
 STATEMENTS: Final[tuple[str, ...]] = (
     _BAY_FUNCTION,
-    "CREATE TRIGGER bay_documents BEFORE INSERT OR UPDATE ON bays FOR EACH ROW EXECUTE FUNCTION bay_documents()",
+    _BAY_TRIGGER,
     _BAYMODEL_FUNCTION,
-    "CREATE TRIGGER baymodel_document BEFORE INSERT OR UPDATE ON baymodels "
-    "FOR EACH ROW EXECUTE FUNCTION baymodel_document()",
+    _BAYMODEL_TRIGGER,
 )
 """In order, for the migration that makes the tables."""

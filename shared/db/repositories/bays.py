@@ -109,6 +109,11 @@ async def set_addresses(
     )
 
 
+async def set_versions(conn: AsyncConnection, bay_id: UUID, *, coe: str, container: str) -> None:
+    """What runs on the bay, as its driver knows it."""
+    await conn.execute(update(bays).where(bays.c.id == bay_id).values(coe_version=coe, container_version=container))
+
+
 async def bury(conn: AsyncConnection, bay: Bay) -> None:
     """Remove the row and all that hangs on it, leaving a tombstone.
 

@@ -1,0 +1,61 @@
+"""From a bay's row to what a driver renders from."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+from services.provisioner.settings import ProvisionerSettings
+from shared.db.repositories.stacks import Credential
+from shared.domain.bay import Bay, Operation
+from shared.drivers.contract import BayFacts, BaySecrets
+from shared.openstack.cloud import Cloud
+
+SEALED = "@sealed@"
+"""Stands in a stored render for the secret that is put in only on its way to Heat."""
+
+_SPEC = {field.name for field in fields(BayFacts)}
+
+
+async def api_url(cloud: Cloud, settings: ProvisionerSettings, bay: Bay) -> str:
+    """Our API as the bay's nodes reach it: the operator's word, else the catalog's public entry (`…/v1`)."""
+    if settings.api_url:
+        return settings.api_url
+    token = await cloud.auth.token(bay.project_id)
+    return token.endpoints.url("container-infra")
+
+
+def facts_of(
+    bay: Bay,
+    operation: Operation,
+    *,
+    settings: ProvisionerSettings,
+    api: str,
+    ca_pem: str,
+    node_sources: dict[str, str],
+) -> BayFacts:
+    """Everything that the stack is made from. What was resolved at acceptance is in `bay.spec`, by BayFacts' names."""
+    given = {name: value for name, value in bay.spec.items() if name in _SPEC and value is not None}
+    own: dict[str, object] = {
+        "bay_id": str(bay.id),
+        "bay_name": bay.name,
+        "project_id": bay.project_id,
+        "generation": bay.generation,
+        "stack_name": bay.stack_name,
+        "operation_id": str(operation.id),
+        "api_url": api,
+        "keystone_url": settings.keystone_url,
+        "region": settings.region,
+        "node_count": bay.node_count,
+        "master_count": bay.master_count,
+        "timeout_minutes": bay.create_timeout,
+        "ca_pem": ca_pem,
+        "node_sources": node_sources,
+    }
+    return BayFacts(**(given | own))  # type: ignore[arg-type] # BayFacts' own types were checked when the bay was taken
+
+
+def secrets_of(credential: Credential | None) -> BaySecrets:
+    """The nodes' credential with its secret left out (`SEALED`)."""
+    if credential is None or credential.credential_id is None:
+        return BaySecrets()
+    return BaySecrets(application_credential_id=credential.credential_id, application_credential_secret=SEALED)

@@ -1,0 +1,97 @@
+"""From an accepted bay to a Heat stack that bears our mark."""
+
+from __future__ import annotations
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.provisioner.factory import Deps
+from services.provisioner.facts import SEALED, api_url, facts_of, secrets_of
+from shared.db.repositories import bays, stacks
+from shared.db.repositories.stacks import Render
+from shared.domain import names
+from shared.domain.bay import Bay
+from shared.domain.errors import CloudError, InvalidInput
+from shared.drivers.contract import MARK_PARAMETER
+from shared.openstack.stacks import StackSummary
+from shared.runtime.sealing import unseal
+from shared.worker.outcome import Broke, Done, Outcome, StepContext
+
+
+async def render_stack(ctx: StepContext[Deps]) -> Outcome:
+    """Render once and keep it: whatever a later release renders, this bay keeps what it was born with (rule 6)."""
+    deps, bay = ctx.deps, ctx.bay
+    async with deps.engine.connect() as conn:
+        ca_pem = await stacks.authority_certificate(conn, bay.id)
+        credential = await stacks.credential_of(conn, bay.id)
+    facts = facts_of(
+        bay,
+        ctx.operation,
+        settings=deps.settings,
+        api=await api_url(deps.cloud, deps.settings, bay),
+        ca_pem=ca_pem or "",
+        node_sources=deps.node_sources,
+    )
+    try:
+        stack = deps.driver(bay).render(facts, secrets_of(credential))
+    except InvalidInput as error:
+        return Broke(f"The {bay.driver} driver refused the bay: {error.message}")
+    render = Render(bay.driver, stack.template, stack.files, stack.environment, stack.parameters)
+
+    async def keep(conn: AsyncConnection) -> None:
+        await stacks.keep_render(conn, bay.id, bay.generation, render)
+
+    return Done(keep)
+
+
+async def create_stack(ctx: StepContext[Deps]) -> Outcome:
+    """Create the stack, or adopt the one that an earlier try of ours made without hearing of it (rule 4)."""
+    bay, heat = ctx.bay, ctx.deps.project(ctx.bay).heat
+    found = await heat.find_stack(bay.stack_name)
+    if found is None:
+        await ctx.guard()
+        try:
+            stack_id = await _create(ctx)
+        except CloudError as error:
+            if error.status != 409:
+                raise
+            # The name was taken between our look and our call: an earlier call of ours arrived late, or a stranger.
+            found = await heat.find_stack(bay.stack_name)
+            if found is None:
+                raise CloudError(
+                    error.message, service=error.service, status=409, retryable=True, resource=error.resource
+                ) from error
+    if found is not None:
+        if not _ours(found, bay):
+            return Broke(f"A Heat stack named {bay.stack_name} exists already and is not this bay's.")
+        stack_id = found.id
+
+    async def keep(conn: AsyncConnection) -> None:
+        await bays.set_stack(conn, bay.id, stack_id)
+
+    return Done(keep)
+
+
+async def _create(ctx: StepContext[Deps]) -> str:
+    bay, deps = ctx.bay, ctx.deps
+    async with deps.engine.connect() as conn:
+        render = await stacks.render_of(conn, bay.id, bay.generation)
+        credential = await stacks.credential_of(conn, bay.id)
+    if render is None:
+        raise ValueError(f"bay {bay.id} has no render of generation {bay.generation}")
+    secret = ""
+    if credential is not None and credential.sealed is not None and deps.seal_private_key is not None:
+        secret = unseal(deps.seal_private_key, credential.sealed, credential.name.encode()).decode()
+    parameters = {key: secret if value == SEALED else value for key, value in render.parameters.items()}
+    return await deps.project(bay).heat.create(
+        name=bay.stack_name,
+        template=render.template,
+        files=render.files,
+        environment=render.environment,
+        parameters=parameters | {MARK_PARAMETER: str(ctx.operation.id)},
+        tags=(names.TAG, names.bay_tag(bay.id)),
+        timeout_mins=bay.create_timeout or None,
+    )
+
+
+def _ours(stack: StackSummary, bay: Bay) -> bool:
+    return names.bay_tag(bay.id) in stack.tags

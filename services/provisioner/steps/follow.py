@@ -1,0 +1,77 @@
+"""Waiting for Heat: one listing a project and tick, however many bays (`StackWatch`)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from services.provisioner.factory import Deps
+from shared.openstack.heat import HeatClient
+from shared.openstack.stacks import StackResource
+from shared.worker.outcome import Back, Broke, Done, Outcome, StepContext, Wait
+
+NESTED_DEPTH = 3
+"""Group, member, and what a member is made of."""
+
+REASONS_SHOWN = 3
+"""Failed resources named in a status_reason; all of them are in the bay's faults."""
+
+
+async def follow_stack(ctx: StepContext[Deps]) -> Outcome:
+    """Look at the stack until Heat is through with what this operation asked for."""
+    bay, heat = ctx.bay, ctx.deps.project(ctx.bay).heat
+    if bay.stack_id is None:
+        return Back(_stack_step(ctx))
+    summary = await ctx.deps.cloud.stacks.status(bay.project_id, bay.stack_id)
+    if summary is None:
+        return Broke(f"Stack with id {bay.stack_id} not found in Heat: somebody deleted it.")
+    if summary.phase == "IN_PROGRESS":
+        if ctx.operation.overdue:
+            return await _too_late(ctx, heat)
+        return Wait(_pause(ctx), note=f"Heat: {summary.status}")
+    stack = await heat.show(bay.stack_id)
+    if stack is None or stack.operation != str(ctx.operation.id):
+        # A status counts only under our mark: this one is of an earlier operation, so ours has not begun (rule 4).
+        return Back(_stack_step(ctx))
+    if stack.phase == "FAILED":
+        return await _failed(heat, bay.stack_id, f"Heat says {stack.status}: {stack.reason}")
+    return Done()
+
+
+def _stack_step(ctx: StepContext[Deps]) -> str:
+    return f"{ctx.operation.kind.value}.stack"
+
+
+def _pause(ctx: StepContext[Deps]) -> float:
+    """Young operations are looked at every `poll_seconds`, old ones less often, at most every 15 s."""
+    age = (datetime.now(UTC) - ctx.operation.accepted_at).total_seconds()
+    return min(max(ctx.deps.settings.poll_seconds, age / 60), 15.0)
+
+
+async def _failed(heat: HeatClient, stack_id: str, fallback: str) -> Broke:
+    broken = [one for one in await heat.resources(stack_id, NESTED_DEPTH) if one.status.endswith("FAILED")]
+    causes = _leaves(broken)
+    if not causes:
+        return Broke(fallback)
+    named = "; ".join(f"{_path(one)} ({one.type}): {one.reason}" for one in causes[:REASONS_SHOWN])
+    more = f"; and {len(causes) - REASONS_SHOWN} more" if len(causes) > REASONS_SHOWN else ""
+    return Broke(f"{named}{more}", faults={_path(one): one.reason for one in causes})
+
+
+async def _too_late(ctx: StepContext[Deps], heat: HeatClient) -> Broke:
+    stack_id = ctx.bay.stack_id or ""
+    late = [one for one in await heat.resources(stack_id, NESTED_DEPTH) if one.status.endswith("IN_PROGRESS")]
+    names = ", ".join(f"{_path(one)} ({one.type})" for one in _leaves(late)[:REASONS_SHOWN]) or "its last resource"
+    minutes = ctx.bay.create_timeout
+    return Broke(f"Heat was not done after {minutes} minutes; it still waits for {names}.")
+
+
+def _leaves(resources: list[StackResource]) -> list[StackResource]:
+    """Those that are not merely the outer side of another one in the list: the innermost tell the cause."""
+    inner = {(one.parent, one.stack_name) for one in resources}
+    outer = {parent for parent, _stack in inner if parent is not None}
+    leaves = [one for one in resources if one.name not in outer]
+    return leaves or resources
+
+
+def _path(resource: StackResource) -> str:
+    return f"{resource.parent}.{resource.name}" if resource.parent else resource.name

@@ -1,0 +1,88 @@
+"""The slow sweep: what bears our mark but no row owns is removed (rule 4).
+
+It finds a stack whose creating call arrived after its bay was gone, and a node credential whose bay was never written.
+One replica sweeps at a time; young things are left alone, because their row may be about to be written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import structlog
+from sqlalchemy import text
+
+from services.provisioner.factory import Deps
+from services.provisioner.steps.delete import revoke
+from shared.db.repositories import stacks
+from shared.domain import names
+from shared.domain.errors import CloudError
+from shared.openstack.stacks import StackSummary
+
+_log = structlog.get_logger()
+_LOCK: Final = 0x73776565
+_GRAVE_DAYS: Final = 30
+_TAG = re.compile(rf"{names.TAG}-bay-([0-9a-f-]{{36}})")
+
+
+async def sweep_forever(deps: Deps) -> None:
+    """Sweep now and every `sweep_minutes`, as long as the process lives."""
+    pause = deps.settings.sweep_minutes * 60 * deps.settings.time_scale
+    while True:
+        async with deps.engine.connect() as conn:
+            mine = await conn.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": _LOCK})
+            await conn.commit()
+            if mine:
+                try:
+                    await sweep_once(deps, older_than=pause)
+                finally:
+                    await conn.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _LOCK})
+                    await conn.commit()
+        await asyncio.sleep(pause)
+
+
+async def sweep_once(deps: Deps, *, older_than: float) -> None:
+    """Remove what is older than so many seconds and has no owner. Trouble in one project does not stop the others."""
+    async with deps.engine.connect() as conn:
+        projects = await stacks.projects_to_sweep(conn, days=_GRAVE_DAYS)
+        orphans = await stacks.orphan_credentials(conn, older_than=older_than)
+    for project_id in projects:
+        try:
+            await _sweep_project(deps, project_id, older_than)
+        except CloudError as error:
+            _log.warning("project not swept", project=project_id, reason=error.message)
+    for orphan in orphans:
+        await revoke(deps, orphan.user_id, orphan.name)
+        async with deps.engine.begin() as conn:
+            await stacks.forget_credentials(conn, orphan.bay_id)
+        _log.warning("orphan credential revoked", credential=orphan.name)
+
+
+async def _sweep_project(deps: Deps, project_id: str, older_than: float) -> None:
+    heat = deps.cloud.for_project(project_id).heat
+    marked = {stack.id: owner for stack in await heat.list_project() if (owner := _owner(stack, older_than))}
+    if not marked:
+        return
+    async with deps.engine.connect() as conn:
+        alive = await stacks.existing(conn, list(marked.values()))
+    for stack_id, owner in marked.items():
+        if owner not in alive:
+            _log.warning("orphan stack deleted", stack=stack_id, bay=str(owner))
+            await heat.delete(stack_id)
+
+
+def _owner(stack: StackSummary, older_than: float) -> UUID | None:
+    """The bay that the stack's tag names, None for a stack that is young, going already, or not ours."""
+    try:
+        created = datetime.fromisoformat(stack.created_at.replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    if created.tzinfo is None:
+        created = created.replace(tzinfo=UTC)
+    if stack.action == "DELETE" or datetime.now(UTC) - created < timedelta(seconds=older_than):
+        return None
+    match = next((found for tag in stack.tags if (found := _TAG.fullmatch(tag))), None)
+    return UUID(match[1]) if match else None

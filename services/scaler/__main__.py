@@ -1,0 +1,5 @@
+"""`python -m services.scaler`."""
+
+from services.scaler.main import main
+
+main()

@@ -1,0 +1,29 @@
+"""The steps of bay operations that are ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from services.scaler.factory import Deps
+from shared.db.repositories import stacks
+from shared.domain.scaling import leaving
+from shared.worker.outcome import Broke, Done, Outcome, StepContext, StepFunction
+
+
+async def plan_resize(ctx: StepContext[Deps]) -> Outcome:
+    """Choose which nodes leave, and write that down for the provisioner and for the check afterwards."""
+    async with ctx.deps.engine.connect() as conn:
+        nodes = await stacks.nodes_of(conn, ctx.bay.id)
+    workers = [node for node in nodes if node.role == "worker"]
+    wanted = int(str(ctx.operation.request["node_count"]))
+    asked = ctx.operation.request.get("nodes_to_remove") or []
+    named = [str(server) for server in asked] if isinstance(asked, list) else []
+    try:
+        chosen = leaving(workers, wanted, named)
+    except ValueError as error:
+        return Broke(f"The nodes that leave could not be chosen: {error}")
+    return Done(memo={"remove": chosen})
+
+
+STEPS: Final[Mapping[str, StepFunction[Deps]]] = {"resize.plan": plan_resize}
