@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields
 
 from services.provisioner.settings import ProvisionerSettings
@@ -31,7 +32,7 @@ def facts_of(
     settings: ProvisionerSettings,
     api: str,
     ca_pem: str,
-    node_sources: dict[str, str],
+    node_sources: Mapping[str, str],
 ) -> BayFacts:
     """Everything that the stack is made from. What was resolved at acceptance is in `bay.spec`, by BayFacts' names."""
     given = {name: value for name, value in bay.spec.items() if name in _SPEC and value is not None}

@@ -27,6 +27,7 @@ def migrated_template() -> str:
 @asynccontextmanager
 async def migrated_database() -> AsyncIterator[str]:
     """A fresh database with the newest schema; yields the administrator's DSN."""
+    postgres_url()  # started here, because a server ends with the thread that started it
     template = await asyncio.to_thread(migrated_template)
     async with fresh_database(template) as dsn:
         yield dsn

@@ -1,0 +1,63 @@
+"""Names derived from ids, waits, and who leaves: plain figures in, plain figures out."""
+
+from __future__ import annotations
+
+import re
+from uuid import UUID, uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.domain import names
+from shared.domain.bay import Node
+from shared.domain.retry import backoff
+from shared.domain.scaling import leaving
+
+
+@given(st.text(max_size=300), st.uuids(), st.integers(1, 99))
+def test_a_stack_name_is_one_that_heat_takes(name: str, bay_id: UUID, generation: int) -> None:
+    made = names.stack_name(name, bay_id, generation)
+    assert re.fullmatch(r"[a-zA-Z][a-zA-Z0-9-]{0,62}", made)
+    assert made == names.stack_name(name, bay_id, generation)
+
+
+def test_two_bays_of_one_name_have_two_stacks() -> None:
+    assert names.stack_name("k8s", uuid4(), 1) != names.stack_name("k8s", uuid4(), 1)
+
+
+@given(st.integers(0, 1000))
+def test_automatic_names_follow_the_contract(seed: int) -> None:
+    assert re.fullmatch(r"[a-z]+-([1-9]|1[0-9]|2[0-4])-bay", names.automatic(seed, "bay"))
+
+
+@given(st.integers(0, 50))
+def test_waits_double_up_to_a_minute(failures: int) -> None:
+    plain = min(2.0 * 2.0 ** max(failures - 1, 0), 60.0)
+    assert plain * 0.7 <= backoff(failures).total_seconds() <= min(plain * 1.3, 60.0)
+
+
+def test_a_service_that_asks_for_more_time_gets_it() -> None:
+    assert backoff(1, wish=90.0).total_seconds() == 90.0
+
+
+def _workers(count: int) -> list[Node]:
+    return [Node(f"s{i}", "worker", i, f"node-{i}", "", f"10.0.0.{i}") for i in range(count)]
+
+
+def test_the_youngest_leave_when_nobody_is_named() -> None:
+    assert leaving(_workers(4), 2, []) == ["s3", "s2"]
+
+
+def test_the_named_leave_first() -> None:
+    assert leaving(_workers(4), 2, ["s0"]) == ["s0", "s3"]
+
+
+def test_nobody_leaves_when_the_bay_grows() -> None:
+    assert leaving(_workers(2), 4, []) == []
+
+
+@pytest.mark.parametrize(("named", "why"), [(["zz"], "no node of this bay"), (["s0", "s1", "s2"], "only 1 may leave")])
+def test_wrong_names_are_refused(named: list[str], why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        leaving(_workers(3), 2, named)
