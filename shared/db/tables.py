@@ -269,6 +269,7 @@ sign_requests = Table(
     Column("expires_at", DateTime(timezone=True), nullable=False),
     CheckConstraint("state IN ('pending', 'signed', 'refused', 'expired')", name="sign_requests_state"),
     Index("sign_requests_repeat", "bay_id", "requester", "csr_digest"),
+    Index("sign_requests_pending", "created_at", postgresql_where=text("state = 'pending'")),
 )
 
 certificates = Table(
@@ -287,6 +288,7 @@ certificates = Table(
     Column("not_before", DateTime(timezone=True), nullable=False),
     Column("not_after", DateTime(timezone=True), nullable=False),
     _created(),
+    CheckConstraint("state IN ('intended', 'issued', 'abandoned')", name="certificates_state"),
 )
 
 certificate_audit = Table(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, and_, delete, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, RowMapping, Select, and_, delete, exists, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.db.tables import baymodels, bays
@@ -62,7 +62,7 @@ async def find(
     """Those of that id, else of that name, which the project may use; `project_id` None = an administrator."""
     which = baymodels.c.id == baymodel_id if baymodel_id is not None else baymodels.c.name == name
     rows = await conn.execute(select(*_COLUMNS).where(and_(which, _visible(project_id))).limit(2))
-    return [_baymodel(row) for row in rows.all()]
+    return [_baymodel(row) for row in rows.mappings()]
 
 
 async def in_use(conn: AsyncConnection, baymodel_id: UUID) -> bool:
@@ -77,7 +77,7 @@ def _visible(project_id: str | None) -> ColumnElement[bool]:
 
 
 async def _one(conn: AsyncConnection, query: Select[Any]) -> Baymodel | None:
-    row: Row[Any] | None = (await conn.execute(query)).first()
+    row = (await conn.execute(query)).mappings().first()
     return _baymodel(row) if row else None
 
 
@@ -94,8 +94,8 @@ def _values(model: Baymodel) -> Mapping[str, object]:
     }
 
 
-def _baymodel(row: Row[Any]) -> Baymodel:
+def _baymodel(row: RowMapping) -> Baymodel:
     """`hidden` has a column of its own and is an attribute like the others to everybody else."""
-    values = dict(row._mapping)
+    values = dict(row)
     hidden = values.pop("hidden")
     return Baymodel(**{**values, "attributes": {**values["attributes"], "hidden": hidden}})

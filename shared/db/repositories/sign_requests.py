@@ -165,12 +165,17 @@ async def lock(conn: AsyncConnection, request_id: UUID) -> SignRequest | None:
     return request
 
 
-async def unfinished(conn: AsyncConnection, limit: int) -> list[UUID]:
-    """Requests that need a hand, newest first: still in time, or with a recorded intent (those never expire)."""
+async def unfinished(conn: AsyncConnection, grace: timedelta, limit: int) -> list[UUID]:
+    """Requests at least `grace` old that need a hand: still in time, or with a recorded intent (those never expire).
+
+    Newest first, because somebody may still wait for them.
+    """
     query = (
         select(sign_requests.c.id)
         .where(
-            sign_requests.c.state == SignState.PENDING.value, or_(sign_requests.c.expires_at > func.now(), _HAS_INTENT)
+            sign_requests.c.state == SignState.PENDING.value,
+            sign_requests.c.created_at <= func.now() - grace,
+            or_(sign_requests.c.expires_at > func.now(), _HAS_INTENT),
         )
         .order_by(sign_requests.c.created_at.desc())
         .limit(limit)

@@ -1,0 +1,77 @@
+# `make demo` and `make test` need Python 3.11 or newer and make, nothing else. `make help` lists the rest.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up test check lint type layers format generate test-kill wheel lock clean
+
+help:  ## What can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+# ---- the two commands -------------------------------------------------------------------------------------------
+
+demo: $(VENV)/run  ## The whole main job on this machine: a bay is created, grows, is signed for, shrinks and goes
+	@$(BIN)/python -m services.cli demo
+
+test: $(VENV)/dev  ## Everything: lint, types, layers, and every test suite against real servers
+	@$(BIN)/python -m scripts.test
+
+# ---- daily work -------------------------------------------------------------------------------------------------
+
+up: $(VENV)/run  ## Keep the demo's stack running until Ctrl-C
+	@$(BIN)/python -m services.cli up
+
+check: lint type layers  ## What needs no server: lint, types, layers
+
+lint: $(VENV)/dev  ## ruff
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+type: $(VENV)/dev  ## mypy --strict
+	@$(BIN)/mypy shared services cloudsim scripts benchmarks tests
+
+layers: $(VENV)/dev  ## import-linter
+	@$(BIN)/lint-imports --no-timing 2>&1 | tail -12
+
+format: $(VENV)/dev  ## Let ruff mend what it can
+	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+generate: $(VENV)/dev  ## Redraw the documents that come from code
+	@$(BIN)/python -m scripts.generate_states
+	@$(BIN)/python -m scripts.generate_messages
+
+test-kill: $(VENV)/dev  ## The kill points alone, on both buses, every one
+	@JEROBOAM_KILL_ALL=1 $(BIN)/python -m scripts.test kill
+
+wheel: $(VENV)/dev  ## The wheel that the images install
+	@$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
+lock: $(VENV)/dev  ## Resolve the lock files anew (needs uv)
+	@for set in "requirements.lock" "requirements-dev.lock --group dev"; do \
+	    uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-annotate --no-header \
+	        pyproject.toml requirements-build.in -o $$set; done
+
+clean:  ## Remove what was made here
+	rm -rf $(VENV) .jeroboam dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+# ---- virtual environment ----------------------------------------------------------------------------------------
+
+$(VENV)/python-checked:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "Jeroboam needs Python 3.11 or newer; $(PYTHON) is older. Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/run: requirements.lock pyproject.toml | $(VENV)/python-checked
+	@test -e $(VENV)/dev || { echo "Installing what Jeroboam needs into $(VENV) (once, about half a minute) …"; \
+	    $(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock && \
+	    $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e . ; }
+	@touch $@
+
+$(VENV)/dev: requirements-dev.lock pyproject.toml | $(VENV)/python-checked
+	@echo "Installing what Jeroboam and its tests need into $(VENV) (once, about a minute) …"
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.lock
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@

@@ -1,0 +1,113 @@
+"""`make test`: every suite in turn, its seconds, and at the end what did not run and why.
+
+    python -m scripts.test            all suites
+    python -m scripts.test kill e2e   these suites
+
+A suite that fails does not stop the others; the exit code is 1 when any failed. A suite that could not run on this
+machine prints its reason as `NOT RUN: suite (reason)` in the last lines; it never passes in silence.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+
+PYTHON = sys.executable
+BIN = PYTHON.rsplit("/", 1)[0]
+
+
+@dataclass(frozen=True)
+class Suite:
+    """One line of the report."""
+
+    name: str
+    command: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a suite went. `output` is searched for the counts and for what was not run."""
+
+    suite: Suite
+    code: int
+    seconds: float
+    output: str
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Passed, failed and skipped tests; empty for a suite that is no test run."""
+        last = re.findall(r"^=*\s*((?:\d+ \w+,? ?)+) in [\d.]+s", self.output, re.MULTILINE)
+        found = re.findall(r"(\d+) (passed|failed|skipped|error)", last[-1] if last else "")
+        return {word: int(number) for number, word in found}
+
+
+def _pytest(*arguments: str) -> tuple[str, ...]:
+    return (PYTHON, "-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider", *arguments)
+
+
+SUITES = (
+    Suite("lint", (f"{BIN}/ruff", "check", ".")),
+    Suite("format", (f"{BIN}/ruff", "format", "--check", ".")),
+    Suite("types", (f"{BIN}/mypy", "shared", "services", "cloudsim", "scripts", "benchmarks", "tests")),
+    Suite("layers", (f"{BIN}/lint-imports", "--no-timing")),
+    Suite("domain", _pytest("tests/domain", "tests/contracts", "tests/house")),
+    Suite("runtime", _pytest("tests/runtime")),
+    Suite("drivers", _pytest("tests/drivers")),
+    Suite("cloudsim", _pytest("tests/cloudsim")),
+    Suite("openstack", _pytest("tests/openstack")),
+    Suite("database", _pytest("tests/db", "tests/worker")),
+    Suite("bus", _pytest("tests/bus")),
+    Suite("certs", _pytest("tests/certs")),
+    Suite("api", _pytest("tests/api")),
+    Suite("e2e", _pytest("tests/e2e", "--timeout=300")),
+    Suite("kill", _pytest("tests/kill", "--timeout=600")),
+    Suite("deploy", _pytest("tests/deploy")),
+)
+
+
+def run(suite: Suite) -> Result:
+    """Run one suite, showing its output as it comes."""
+    print(f"\n──── {suite.name} ────", flush=True)
+    began = time.monotonic()
+    process = subprocess.Popen(suite.command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    lines: list[str] = []
+    assert process.stdout is not None
+    for line in process.stdout:
+        print(line, end="", flush=True)
+        lines.append(line)
+    return Result(suite, process.wait(), time.monotonic() - began, "".join(lines))
+
+
+def report(results: list[Result]) -> int:
+    """Print the table and the closing lines; the exit code."""
+    print("\n──── summary ────")
+    for result in results:
+        word = "ok" if result.code == 0 else f"FAILED ({result.code})"
+        counts = ", ".join(f"{number} {kind}" for kind, number in result.counts.items())
+        print(f"{result.suite.name:<12} {result.seconds:7.1f} s  {word:<12} {counts}")
+    total = {kind: sum(r.counts.get(kind, 0) for r in results) for kind in ("passed", "failed", "error", "skipped")}
+    broken = [r.suite.name for r in results if r.code != 0]
+    missing = sorted({line for r in results for line in re.findall(r"NOT RUN: .+", r.output)})
+    for line in missing:
+        print(line)
+    if broken:
+        print(f"Failed suites: {', '.join(broken)}")
+    print(f"{total['passed']} passed, {total['failed'] + total['error']} failed, {total['skipped']} skipped")
+    return 1 if broken else 0
+
+
+def main() -> int:
+    """Run what was asked for."""
+    wanted = sys.argv[1:]
+    unknown = set(wanted) - {suite.name for suite in SUITES}
+    if unknown:
+        print(f"No such suite: {', '.join(sorted(unknown))}. There are: {', '.join(s.name for s in SUITES)}")
+        return 2
+    return report([run(suite) for suite in SUITES if not wanted or suite.name in wanted])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,58 @@
+"""Wiring: what the steps and handlers of this service are given."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.certs.envelope import Envelope
+from services.certs.key_cache import KeyCache
+from services.certs.settings import CertsSettings
+from services.certs.signer import Signer
+from shared.bus.port import Bus
+from shared.worker.app import Wiring
+
+CPU_THREADS: Final = 2
+"""Signing lets go of the interpreter lock, so two threads use two cores and the loop stays free (libraries §7)."""
+
+
+@dataclass(frozen=True)
+class Deps:
+    """The frozen context of one process."""
+
+    engine: AsyncEngine
+    bus: Bus
+    envelope: Envelope
+    cache: KeyCache
+    cpu: Executor
+    validity: timedelta
+    signer: Signer
+    sweep_seconds: float
+
+
+@contextlib.asynccontextmanager
+async def open_deps(settings: CertsSettings, envelope: Envelope, wiring: Wiring) -> AsyncIterator[Deps]:
+    """Build the context; at its end no signature is left half made."""
+    cpu = ThreadPoolExecutor(CPU_THREADS, thread_name_prefix="certs-cpu")
+    cache = KeyCache(settings.key_cache_size, settings.key_cache_seconds)
+    signer = Signer(wiring.engine, envelope, cache, cpu, settings.validity)
+    try:
+        yield Deps(
+            engine=wiring.engine,
+            bus=wiring.bus,
+            envelope=envelope,
+            cache=cache,
+            cpu=cpu,
+            validity=settings.validity,
+            signer=signer,
+            sweep_seconds=settings.timing.sweep,
+        )
+    finally:
+        await asyncio.to_thread(cpu.shutdown, cancel_futures=True)

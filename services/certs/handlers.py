@@ -1,0 +1,29 @@
+"""Messages that are not about operations: a CSR waits. And the sweep for those whose message was lost."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Final
+
+from services.certs.factory import Deps
+from shared.contracts import encode
+from shared.contracts.certificate import CertificateSigned, CertificateSignRequested
+
+_GRACE: Final = timedelta(seconds=2)
+"""A request so young has its message still under way; with the sweep's 5 s it is taken up within the asker's 10 s."""
+
+
+async def sign_requested(deps: Deps, message: CertificateSignRequested) -> None:
+    """Decide the request, then tell the gateway that asked. The message only says which row: authority is in it."""
+    request = await deps.signer.decide(message.sign_request_id)
+    if request is not None:
+        reply = CertificateSigned(bay_id=request.bay_id, sign_request_id=request.id)
+        await deps.bus.reply(message.reply_to, encode(reply))
+
+
+async def sweep_forever(deps: Deps) -> None:
+    """Take up requests that were left behind, now and then every `sweep_seconds`, until cancelled."""
+    while True:
+        await deps.signer.sweep(_GRACE)
+        await asyncio.sleep(deps.sweep_seconds)

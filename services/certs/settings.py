@@ -1,0 +1,31 @@
+"""What the certificate authority reads from its environment, besides what all services read."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Self
+
+from pydantic import Field, SecretStr, model_validator
+
+from shared.runtime.settings import CommonSettings, OptionalPath
+
+
+class CertsSettings(CommonSettings):
+    """Exactly one of `master_key_file` and `master_key` must be given."""
+
+    master_key_file: OptionalPath = Field(default=None, description="32 bytes in base64; mode 0600")
+    master_key: SecretStr | None = Field(default=None, description="the same as text, where a file is not possible")
+    certificate_days: int = Field(default=5 * 365, ge=1, le=36500, description="validity of authorities and leaves")
+    key_cache_size: int = Field(default=256, ge=1, le=100_000, description="authorities whose key stays in memory")
+    key_cache_seconds: float = Field(default=300.0, gt=0, le=86_400)
+
+    @property
+    def validity(self) -> timedelta:
+        """How long what we sign is valid."""
+        return timedelta(days=self.certificate_days)
+
+    @model_validator(mode="after")
+    def _one_master_key(self) -> Self:
+        if (self.master_key_file is None) == (self.master_key is None):
+            raise ValueError("set exactly one of JEROBOAM_MASTER_KEY_FILE and JEROBOAM_MASTER_KEY")
+        return self

@@ -1,0 +1,18 @@
+"""What a client of a certificate authority does: make a key and a CSR, read a certificate, check its chain."""
+
+from __future__ import annotations
+
+from shared.pki_client.chain import ChainError, verify_chain
+from shared.pki_client.describe import CertificateFacts, describe
+from shared.pki_client.request import KeyAndCsr, KeyKind, new_key, new_key_and_csr
+
+__all__ = [
+    "CertificateFacts",
+    "ChainError",
+    "KeyAndCsr",
+    "KeyKind",
+    "describe",
+    "new_key",
+    "new_key_and_csr",
+    "verify_chain",
+]

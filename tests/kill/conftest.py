@@ -1,0 +1,41 @@
+"""Stacks whose processes kill themselves where a test says, with two replicas of every worker."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from services.cli.stack import LocalStack
+from tests.support.servers import rabbitmq_url
+
+TIME_SCALE = 0.1
+"""Lease 6 s and quarantine 3 s: a killed worker's operation is taken over after 9 s instead of 90 s."""
+
+
+@asynccontextmanager
+async def killable(root: Path, bus: str) -> AsyncIterator[tuple[LocalStack, Path]]:
+    """A stack on this bus and the folder where its fail-points are armed."""
+    points = root / "failpoints"
+    points.mkdir()
+    amqp_url = await asyncio.to_thread(rabbitmq_url) if bus == "rabbitmq" else None
+    stack = LocalStack(
+        root / "stack",
+        bus=bus,  # type: ignore[arg-type] # one of the two, by the callers
+        amqp_url=amqp_url,
+        replicas=2,
+        speed=40,
+        time_scale=TIME_SCALE,
+        failpoint_dir=points,
+        restart=True,
+        extra_environment={"JEROBOAM_BAYS_PER_PROJECT": "1000"},
+    )
+    async with stack:
+        yield stack, points
+
+
+def everything() -> bool:
+    """Whether the long form was asked for (`make test-kill`)."""
+    return os.environ.get("JEROBOAM_KILL_ALL") == "1"

@@ -1,0 +1,32 @@
+"""The kill points, generated from the step registry, so that a new step cannot be forgotten."""
+
+from __future__ import annotations
+
+import random
+
+from shared.domain.operation import FLOWS, OperationKind
+
+PHASES = ("before_call", "after_effect", "after_commit")
+GATEWAY = "api:after_commit"
+SEED = 20161
+
+
+def step_points(kind: OperationKind) -> list[str]:
+    """Three points for each step of a kind."""
+    return [f"{step.name}:{phase}" for step in FLOWS[kind].steps for phase in PHASES]
+
+
+def relay_points(kind: OperationKind) -> list[str]:
+    """The relay of every service that publishes something in this flow."""
+    senders = {"api", *(step.service.value for step in FLOWS[kind].steps)}
+    return [f"{service}:relay_confirmed" for service in sorted(senders - {"scaler"})]
+
+
+def all_points(kind: OperationKind) -> list[str]:
+    """Every point that an operation of this kind passes."""
+    return [*step_points(kind), *relay_points(kind), GATEWAY]
+
+
+def a_third(points: list[str]) -> list[str]:
+    """A seeded third, for the bus that is not exhaustively killed in CI."""
+    return random.Random(SEED).sample(points, max(len(points) // 3, 1))
