@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from services.provisioner.factory import Deps
+from shared.db.repositories import stacks
 from shared.drivers.contract import MARK_PARAMETER
-from shared.openstack.stacks import StackChanges
+from shared.openstack.heat import HeatClient
 from shared.worker.outcome import Broke, Done, Outcome, StepContext, Wait
 
 
@@ -24,10 +25,9 @@ async def resize_stack(ctx: StepContext[Deps]) -> Outcome:
     if stack.phase == "IN_PROGRESS":
         return Wait(ctx.deps.settings.poll_seconds, note=f"Heat is still busy with something else: {stack.status}")
     remove = _to_remove(ctx)
-    parameters = ctx.deps.driver(bay).resize_parameters(_wanted(ctx), remove)
-    parameters[MARK_PARAMETER] = str(ctx.operation.id)
-    if refusal := _harm(await heat.preview_update(bay.stack_id, parameters=parameters), remove):
+    if refusal := await _harm(ctx, heat, bay.stack_id, remove):
         return Broke(refusal)
+    parameters = _parameters(ctx, _wanted(ctx), remove)
     await ctx.guard()
     await heat.update(bay.stack_id, parameters=parameters, timeout_mins=bay.create_timeout or None)
     ctx.deps.cloud.stacks.forget(bay.project_id)
@@ -43,13 +43,25 @@ def _to_remove(ctx: StepContext[Deps]) -> list[str]:
     return [str(server) for server in chosen] if isinstance(chosen, list) else []
 
 
-def _harm(changes: StackChanges, remove: Sequence[str]) -> str | None:
-    """Why this update must not happen: it would replace or delete a server that the operation did not name.
+def _parameters(ctx: StepContext[Deps], count: int, remove: Sequence[str]) -> dict[str, str]:
+    changed = ctx.deps.driver(ctx.bay).resize_parameters(count, remove)
+    return changed | {MARK_PARAMETER: str(ctx.operation.id)}
 
-    Only servers count: Heat's preview over-reports other kinds (architecture, facts shown on the mini-cloud).
+
+async def _harm(ctx: StepContext[Deps], heat: HeatClient, stack_id: str, remove: Sequence[str]) -> str | None:
+    """Why this update must not happen: it would replace a server, or lose more of them than the operation named.
+
+    Heat cannot preview a group that grows (it answers 400 for the member that is not there yet), so growing is
+    rehearsed with the present count: what an update would do to those that are there. Nor can a preview tell which
+    members leave, so those that did leave are compared with those named once more afterwards (`resize.collect`).
     """
-    doomed = [one for one in changes.servers if one.physical_id not in remove]
-    if not doomed:
-        return None
-    named = ", ".join(sorted(one.physical_id or one.name for one in doomed))
-    return f"Heat would replace or delete servers that this resize did not name: {named}. Nothing was changed."
+    async with ctx.deps.engine.connect() as conn:
+        workers = [node for node in await stacks.nodes_of(conn, ctx.bay.id) if node.role == "worker"]
+    rehearsed = _parameters(ctx, min(_wanted(ctx), len(workers)), remove)
+    changes = await heat.preview_update(stack_id, parameters=rehearsed)
+    if changes.replaced_servers:
+        named = ", ".join(sorted({one.physical_id or one.name for one in changes.replaced_servers}))
+        return f"Heat would replace servers that this resize did not name: {named}. Nothing was changed."
+    if changes.servers_fewer > len(remove):
+        return f"Heat would remove {changes.servers_fewer} servers where {len(remove)} were named. Nothing was changed."
+    return None

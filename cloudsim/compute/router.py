@@ -1,0 +1,214 @@
+"""Nova's door: discovery, and the things around servers."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+
+from cloudsim.auth import Caller, ProjectCaller, world_of
+from cloudsim.auth import caller as caller_of
+from cloudsim.compute import servers, views
+from cloudsim.errors import ApiFault
+from cloudsim.http import Body, answer, base_url, empty, read, select
+from cloudsim.store import Record
+
+router = APIRouter(prefix="/compute")
+_LIMITS = {
+    "Instances": 100,
+    "Cores": 400,
+    "RAMSize": 1_048_576,
+    "ServerGroups": 100,
+    "ServerGroupMembers": 100,
+    "Keypairs": 100,
+}
+
+
+def _version(request: Request) -> Body:
+    links = [{"rel": "self", "href": f"{base_url(request)}/compute/v2.1/"}]
+    shown: Body = {"id": "v2.1", "status": "CURRENT", "version": "2.96", "min_version": "2.1", "links": links}
+    return shown | {"updated": "2013-07-23T11:33:21Z"}
+
+
+@router.get("")
+@router.get("/")
+async def versions(request: Request) -> Response:
+    """Which versions there are."""
+    return answer({"versions": [_version(request)]})
+
+
+@router.get("/v2.1")
+@router.get("/v2.1/")
+async def version(request: Request) -> Response:
+    """The one version there is."""
+    return answer({"version": _version(request)})
+
+
+@router.get("/v2.1/flavors", dependencies=[Depends(caller_of)])
+async def flavors(request: Request) -> Response:
+    """A short list of flavors."""
+    base = base_url(request)
+    found = world_of(request).store.list("flavor")
+    brief: list[Body] = [
+        {"id": f.id, "name": f.attrs["name"], "links": views.links(base, "flavors", f.id)} for f in found
+    ]
+    return answer({"flavors": select(brief, request, ignore=frozenset({"is_public"}))})
+
+
+@router.get("/v2.1/flavors/detail", dependencies=[Depends(caller_of)])
+async def flavor_details(request: Request) -> Response:
+    """A full list of flavors."""
+    bodies = [views.flavor(f, base_url(request)) for f in world_of(request).store.list("flavor")]
+    return answer({"flavors": select(bodies, request, ignore=frozenset({"is_public"}))})
+
+
+@router.get("/v2.1/flavors/{flavor_id}", dependencies=[Depends(caller_of)])
+async def flavor(request: Request, flavor_id: str) -> Response:
+    """One flavor, by id only."""
+    record = world_of(request).store.get("flavor", flavor_id)
+    if record is None:
+        raise ApiFault(404, f"Flavor {flavor_id} could not be found.")
+    return answer({"flavor": views.flavor(record, base_url(request))})
+
+
+def _keypair(record: Record) -> Body:
+    key = record.attrs["public_key"]
+    shown: Body = {"name": record.attrs["name"], "public_key": key, "fingerprint": _fingerprint(key), "type": "ssh"}
+    return shown | {"user_id": record.attrs["user_id"]}
+
+
+def _fingerprint(public_key: str) -> str:
+    """The MD5 form that Nova shows."""
+    blob = base64.b64decode([*public_key.split(), "", ""][1])
+    digest = hashlib.md5(blob, usedforsecurity=False).hexdigest()
+    return ":".join(digest[i : i + 2] for i in range(0, 32, 2))
+
+
+def _owner(request: Request, caller: Caller) -> str:
+    """Whose key pairs: one's own, or another user's for administrators."""
+    user_id = request.query_params.get("user_id", caller.user_id)
+    if user_id != caller.user_id:
+        caller.require_admin()
+    return user_id
+
+
+def _find_keypair(request: Request, caller: Caller, name: str) -> Record:
+    found = world_of(request).store.find("keypair", user_id=_owner(request, caller), name=name)
+    if not found:
+        raise ApiFault(404, f"Keypair {name} not found for user {_owner(request, caller)}")
+    return found[0]
+
+
+@router.get("/v2.1/os-keypairs")
+async def keypairs(request: Request, caller: ProjectCaller) -> Response:
+    """A user's key pairs: they belong to users, not projects."""
+    found = world_of(request).store.find("keypair", user_id=_owner(request, caller))
+    return answer({"keypairs": [{"keypair": _keypair(k)} for k in found]})
+
+
+@router.get("/v2.1/os-keypairs/{name}")
+async def keypair(request: Request, name: str, caller: ProjectCaller) -> Response:
+    """One key pair by name."""
+    return answer({"keypair": _keypair(_find_keypair(request, caller, name))})
+
+
+@router.post("/v2.1/os-keypairs")
+async def import_keypair(request: Request, caller: ProjectCaller) -> Response:
+    """Import a public key; none is generated here."""
+    body = await read(request, "keypair")
+    store = world_of(request).store
+    name, key = str(body.get("name", "")), str(body.get("public_key", ""))
+    if not name or not key.startswith(("ssh-", "ecdsa-")):
+        raise ApiFault(400, "Keypair data is invalid: a name and a public key in OpenSSH form are needed.")
+    if store.find("keypair", user_id=caller.user_id, name=name):
+        raise ApiFault(409, f"Key pair '{name}' already exists.")
+    attrs = {"name": name, "user_id": caller.user_id, "public_key": key}
+    return answer({"keypair": _keypair(store.create("keypair", "", attrs))}, 201)
+
+
+@router.delete("/v2.1/os-keypairs/{name}")
+async def delete_keypair(request: Request, name: str, caller: ProjectCaller) -> Response:
+    """Delete a key pair by name."""
+    world_of(request).store.delete("keypair", _find_keypair(request, caller, name).id)
+    return empty()
+
+
+@router.get("/v2.1/limits")
+async def limits(request: Request, caller: ProjectCaller) -> Response:
+    """Limits and use of a project. They are told, not enforced."""
+    store = world_of(request).store
+    project = request.query_params.get("tenant_id", caller.project_id)
+    if project != caller.project_id:
+        caller.require_admin()
+    used = [f for s in store.list("server", project) if (f := store.get("flavor", s.attrs["flavor_id"]))]
+    absolute = {f"maxTotal{name}": limit for name, limit in _LIMITS.items()}
+    absolute |= {"maxServerGroups": _LIMITS["ServerGroups"], "maxServerGroupMembers": _LIMITS["ServerGroupMembers"]}
+    absolute["totalInstancesUsed"] = store.count("server", project)
+    absolute["totalCoresUsed"] = sum(f.attrs["vcpus"] for f in used)
+    absolute["totalRAMUsed"] = sum(f.attrs["ram"] for f in used)
+    absolute["totalServerGroupsUsed"] = store.count("server_group", project)
+    return answer({"limits": {"rate": [], "absolute": absolute}})
+
+
+@router.get("/v2.1/os-availability-zone", dependencies=[Depends(caller_of)])
+async def zones() -> Response:
+    """The one zone there is."""
+    return answer({"availabilityZoneInfo": [{"zoneName": "nova", "zoneState": {"available": True}, "hosts": None}]})
+
+
+def _group(request: Request, record: Record) -> Body:
+    members = [s.id for s in world_of(request).store.list("server", record.project_id) if _in(s, record.id)]
+    policy = record.get("policy") or next(iter(record.get("policies") or ()), "anti-affinity")
+    shown: Body = {"id": record.id, "name": record.attrs["name"], "policies": [policy], "policy": policy, "rules": {}}
+    return shown | {"members": members, "metadata": {}, "project_id": record.project_id}
+
+
+def _in(server: Record, group_id: str) -> bool:
+    return bool(server.get("server_group") == group_id)
+
+
+def _find_group(request: Request, caller: Caller, group_id: str) -> Record:
+    record = world_of(request).store.get("server_group", group_id)
+    if record is None or not (record.project_id == caller.project_id or caller.is_admin):
+        raise ApiFault(404, f"Instance group {group_id} could not be found.")
+    return record
+
+
+@router.get("/v2.1/os-server-groups")
+async def server_groups(request: Request, caller: ProjectCaller) -> Response:
+    """The project's server groups; all of them for administrators who ask for `all_projects`."""
+    everywhere = "all_projects" in request.query_params and caller.is_admin
+    found = world_of(request).store.list("server_group", None if everywhere else caller.project_id)
+    return answer({"server_groups": [_group(request, g) for g in found]})
+
+
+@router.post("/v2.1/os-server-groups")
+async def create_group(request: Request, caller: ProjectCaller) -> Response:
+    """Make a server group."""
+    caller.require_write()
+    body = await read(request, "server_group")
+    policy = body.get("policy") or next(iter(body.get("policies") or ()), None)
+    if not body.get("name") or policy is None:
+        raise ApiFault(400, "A server group needs 'name' and 'policy'.")
+    attrs = {"name": body["name"], "policy": policy, "user_id": caller.user_id}
+    record = world_of(request).store.create("server_group", caller.project_id, attrs)
+    return answer({"server_group": _group(request, record)})
+
+
+@router.get("/v2.1/os-server-groups/{group_id}")
+async def server_group(request: Request, group_id: str, caller: ProjectCaller) -> Response:
+    """One server group."""
+    return answer({"server_group": _group(request, _find_group(request, caller, group_id))})
+
+
+@router.delete("/v2.1/os-server-groups/{group_id}")
+async def delete_group(request: Request, group_id: str, caller: ProjectCaller) -> Response:
+    """Delete a server group; its members live on."""
+    caller.require_write()
+    world_of(request).store.delete("server_group", _find_group(request, caller, group_id).id)
+    return empty()
+
+
+router.include_router(servers.router, prefix="/v2.1")

@@ -1,0 +1,1 @@
+"""Resource types, one module a service. `registry` maps type names to kinds."""

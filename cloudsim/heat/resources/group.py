@@ -1,0 +1,138 @@
+"""OS::Heat::ResourceGroup: members with indices, and which of them leave.
+
+An index that was removed by name or reference (`removal_policies`) is never given again; `data` holds those indices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import count, islice
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import override
+
+from cloudsim.heat.errors import StackValidationFailed
+from cloudsim.heat.resources.base import Props, Waiting
+from cloudsim.heat.resources.nested import StackKind, inner_attribute
+from cloudsim.heat.stack import Resource, Stack
+from cloudsim.heat.template import GroupTemplate, MemberDefinition, Template
+from cloudsim.heat.values import dig
+
+if TYPE_CHECKING:
+    from cloudsim.heat.engine import Engine
+
+
+class ResourceGroup(StackKind):
+    """A nested stack whose template is made from one definition and a count."""
+
+    @override
+    def create(self, engine: Engine, resource: Resource, props: Props) -> Waiting | None:
+        """The first indices, without those that the removal policies name already."""
+        resource.data = frozenset(str(item) for item in _removal_list(props))
+        wait = super().create(engine, resource, members_props(props, resource.data))
+        resource.data = resource.data or None
+        return wait
+
+    @override
+    def update(self, engine: Engine, resource: Resource, props: Props, changed: frozenset[str]) -> Waiting | None:
+        """Note who leaves for ever, then bring the members to the new definition and count."""
+        resource.data = skipped_after(resource, props) or None
+        return super().update(engine, resource, members_props(props, resource.data or ()), changed)
+
+    @override
+    def template(self, stack: Stack, props: Props) -> Template:
+        """One resource a member."""
+        return group_template(props)
+
+    @override
+    def parameters(self, stack: Stack, template: Template, props: Props) -> Mapping[str, Any]:
+        """A group's stack has none."""
+        return _NO_PARAMETERS
+
+    @override
+    def attribute(self, resource: Resource, path: Sequence[Any]) -> Any:
+        """`refs`, `refs_map`, `attributes`, `removed_rsrc_list`, `resource.INDEX…`; any other name: a list of the members' attribute."""
+        child, name = resource.nested, str(path[0])
+        if name == "removed_rsrc_list":
+            return sorted(resource.data or (), key=_by_number)
+        if child is None:
+            return None
+        members = sorted(child.enabled(), key=_by_number)
+        if name == "refs":
+            return dig([child.reference(member) for member in members], path[1:])
+        if name == "refs_map":
+            return dig({member: child.reference(member) for member in members}, path[1:])
+        if name == "attributes":
+            if len(path) < 2:
+                raise StackValidationFailed(f"The Referenced Attribute ({resource.name} attributes) is incorrect.")
+            return {member: child.attribute(member, path[1:]) for member in members}
+        if name.startswith("resource."):
+            return inner_attribute(child, name, path[1:])
+        return [child.attribute(member, path) for member in members]
+
+
+_NO_PARAMETERS: Mapping[str, Any] = {}
+
+
+def _by_number(name: str) -> tuple[int, str]:
+    return (int(name), "") if name.isdigit() else (1 << 31, name)
+
+
+def _removal_list(props: Props) -> list[Any]:
+    return [
+        item for policy in props.get("removal_policies") or () for item in (policy or {}).get("resource_list") or ()
+    ]
+
+
+def skipped_after(resource: Resource, props: Props) -> frozenset[str]:
+    """Indices that are out of use after an update: those of before, and members that the policies name by index or reference."""
+    before: frozenset[str] = resource.data or frozenset()
+    child = resource.nested
+    members = child.resources if child is not None else {}
+    references = {child.reference(name): name for name in members} if child is not None else {}
+    found: set[str] = set()
+    for item in _removal_list(props):
+        text = str(item)
+        if text in members or text in before:
+            found.add(text)
+        elif text in references:
+            found.add(references[text])
+    return frozenset(found) if props.get("removal_policies_mode") == "update" else before | found
+
+
+def members_props(props: Props, skipped: Iterable[str]) -> dict[str, Any]:
+    """The properties with the names of the members that there are to be."""
+    out = set(skipped)
+    wanted = 1 if props.get("count") is None else int(props["count"])
+    if wanted < 0:
+        raise StackValidationFailed(f"count: {wanted} is out of range (min: 0, max: None)")
+    names = islice((name for name in map(str, count()) if name not in out), wanted)
+    return {**props, "_members": list(names)}
+
+
+def group_template(props: Props) -> GroupTemplate:
+    """The nested template for the members named in `_members`."""
+    definition, variable = props["resource_def"], props.get("index_var") or "%index%"
+    if not isinstance(definition.get("type"), str):
+        raise StackValidationFailed("Property error: : resource_def: : Property type not assigned")
+    # Null properties are left out, as in Heat: "not given" must reach the member's default.
+    values = {key: value for key, value in (definition.get("properties") or {}).items() if value is not None}
+    metadata = definition.get("metadata")
+    return GroupTemplate(
+        {
+            name: MemberDefinition(name, definition["type"], indexed(values, variable, name), metadata)
+            for name in props["_members"]
+        }
+    )
+
+
+def indexed(value: Any, variable: str, name: str) -> Any:
+    """A value with the index put in; parts without it stay the same objects."""
+    if isinstance(value, str):
+        return value.replace(variable, name) if variable in value else value
+    if isinstance(value, Mapping):
+        return {key: indexed(item, variable, name) for key, item in value.items()}
+    if isinstance(value, list):
+        items = [indexed(item, variable, name) for item in value]
+        return value if all(old is new for old, new in zip(value, items, strict=True)) else items
+    return value

@@ -1,0 +1,118 @@
+"""OS::Octavia types: records that nothing balances."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import override
+
+from cloudsim.heat.resources.base import Props, Stored, Waiting, find, given
+from cloudsim.heat.stack import Resource
+
+if TYPE_CHECKING:
+    from cloudsim.heat.engine import Engine
+
+
+class LoadBalancer(Stored):
+    """OS::Octavia::LoadBalancer, with a port on its subnet."""
+
+    record_kind = "loadbalancer"
+
+    @override
+    def attrs(self, engine: Engine, resource: Resource, props: Props) -> dict[str, Any]:
+        """Name and options."""
+        options = given(props, "description", "provider", "admin_state_up", "flavor", "availability_zone")
+        return {**super().attrs(engine, resource, props), **options}
+
+    @override
+    def create(self, engine: Engine, resource: Resource, props: Props) -> Waiting | None:
+        """Take an address."""
+        super().create(engine, resource, props)
+        record = self.record(resource)
+        subnet = find(engine, "subnet", props["vip_subnet"], resource.stack.project_id)
+        wanted = {"subnet_id": subnet.id} | ({"ip_address": props["vip_address"]} if props.get("vip_address") else {})
+        owner = {"name": f"octavia-lb-{resource.physical_id}", "device_owner": "Octavia", "fixed_ips": [wanted]}
+        port = engine.world.create_port(resource.stack.project_id, subnet.attrs["network_id"], owner)
+        if record is not None:
+            address = port.attrs["fixed_ips"][0]["ip_address"]
+            engine.world.store.update(record, vip_address=address, vip_port_id=port.id, vip_subnet_id=subnet.id)
+        return None
+
+    @override
+    def delete(self, engine: Engine, resource: Resource) -> Waiting | None:
+        """Give the address back."""
+        record = self.record(resource)
+        port = engine.world.store.get("port", record.get("vip_port_id") or "") if record is not None else None
+        if port is not None:
+            engine.world.delete_port(port)
+        return super().delete(engine, resource)
+
+
+class Listener(Stored):
+    """OS::Octavia::Listener."""
+
+    record_kind = "listener"
+
+    @override
+    def attrs(self, engine: Engine, resource: Resource, props: Props) -> dict[str, Any]:
+        """Protocol, port, balancer."""
+        options = given(
+            props, "protocol", "protocol_port", "description", "connection_limit", "allowed_cidrs", "default_pool"
+        )
+        balancer = {"loadbalancer_id": props["loadbalancer"]} if props.get("loadbalancer") else {}
+        return {**super().attrs(engine, resource, props), **options, **balancer}
+
+    @override
+    def value_of(self, resource: Resource, name: str) -> Any:
+        """As Octavia nests it."""
+        if name == "loadbalancers":
+            return [{"id": super().value_of(resource, "loadbalancer_id")}]
+        return super().value_of(resource, name)
+
+
+class Pool(Stored):
+    """OS::Octavia::Pool."""
+
+    record_kind = "pool"
+
+    @override
+    def attrs(self, engine: Engine, resource: Resource, props: Props) -> dict[str, Any]:
+        """Protocol, algorithm, listener."""
+        options = given(
+            props, "protocol", "lb_algorithm", "description", "session_persistence", "listener", "loadbalancer"
+        )
+        return {**super().attrs(engine, resource, props), **options}
+
+    @override
+    def value_of(self, resource: Resource, name: str) -> Any:
+        """Members are found through their pool."""
+        if name == "members":
+            members = resource.stack.engine.world.store.find("pool_member", pool_id=resource.physical_id)
+            return [{"id": member.id} for member in members]
+        return super().value_of(resource, name)
+
+
+class PoolMember(Stored):
+    """OS::Octavia::PoolMember."""
+
+    record_kind = "pool_member"
+
+    @override
+    def attrs(self, engine: Engine, resource: Resource, props: Props) -> dict[str, Any]:
+        """Address, port, pool."""
+        options = given(props, "address", "protocol_port", "weight", "monitor_address", "monitor_port", "tags")
+        subnet = props.get("subnet")
+        place = {"subnet_id": find(engine, "subnet", subnet, resource.stack.project_id).id} if subnet else {}
+        return {"name": "", "pool_id": props["pool"], **options, **place}
+
+
+class HealthMonitor(Stored):
+    """OS::Octavia::HealthMonitor."""
+
+    record_kind = "health_monitor"
+
+    @override
+    def attrs(self, engine: Engine, resource: Resource, props: Props) -> dict[str, Any]:
+        """How often and what."""
+        options = given(props, "type", "delay", "timeout", "max_retries", "http_method", "url_path", "expected_codes")
+        return {"name": "", "pool_id": props["pool"], **options}

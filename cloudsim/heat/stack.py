@@ -1,0 +1,264 @@
+"""The state of stacks and resources, and what a template's functions see of it.
+
+Built to be small, since thousands of bays live in one process: times are whole seconds, events are one flat list a stack, definitions and
+literal values belong to the cached template, and of large property values only a hash is kept (enough to see a change).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from cloudsim.heat.environment import Environment
+from cloudsim.heat.errors import StackValidationFailed, UserParameterMissing
+from cloudsim.heat.template import ResourceDefinition, Template
+
+if TYPE_CHECKING:
+    from cloudsim.heat.engine import Engine
+    from cloudsim.heat.resources.base import Kind
+
+COMPLETE, FAILED, IN_PROGRESS = "COMPLETE", "FAILED", "IN_PROGRESS"
+_LARGE = 200
+_EVENT = 5  # entries of the flat event list that one event takes
+
+
+class Resource:
+    """One resource of a stack. `properties` is a snapshot for comparison; `data` belongs to the resource's kind."""
+
+    __slots__ = (
+        "action",
+        "created_at",
+        "data",
+        "definition",
+        "kind",
+        "name",
+        "nested",
+        "physical_id",
+        "properties",
+        "reason",
+        "requires",
+        "stack",
+        "status",
+        "type",
+        "updated_at",
+    )
+
+    def __init__(self, stack: Stack, definition: ResourceDefinition, kind: Kind, type_name: str) -> None:
+        self.stack, self.definition, self.kind, self.name, self.type = (
+            stack,
+            definition,
+            kind,
+            definition.name,
+            type_name,
+        )
+        self.action, self.status, self.reason = "INIT", COMPLETE, ""
+        self.physical_id: str | None = None
+        self.nested: Stack | None = None
+        self.properties: Mapping[str, Any] = {}
+        self.data: Any = None
+        self.requires: frozenset[str] = frozenset()
+        self.created_at = self.updated_at = stack.engine.second()
+
+    def mark(self, action: str, status: str, reason: str = "state changed") -> None:
+        """Change the status and note the event."""
+        self.action, self.status, self.reason = action, status, reason
+        self.updated_at = self.stack.engine.second()
+        self.stack.note(self.name, action, status, reason, self.physical_id)
+
+    @property
+    def full_status(self) -> str:
+        """As the API writes it, `CREATE_COMPLETE`."""
+        return status_name(self.action, self.status)
+
+
+class Stack:
+    """A stack, root or nested. Environment, files, tags and options belong to the root; it is a `values.Context`."""
+
+    __slots__ = (
+        "_conditions",
+        "action",
+        "base_url",
+        "created_at",
+        "deleted_at",
+        "disable_rollback",
+        "engine",
+        "environment",
+        "events",
+        "files",
+        "id",
+        "leftovers",
+        "name",
+        "params",
+        "parent",
+        "project_id",
+        "reason",
+        "resources",
+        "root",
+        "status",
+        "tags",
+        "template",
+        "timeout_mins",
+        "updated_at",
+        "user_id",
+        "user_name",
+    )
+
+    def __init__(self, engine: Engine, stack_id: str, name: str, project_id: str, template: Template) -> None:
+        self.engine, self.id, self.name, self.project_id, self.template = engine, stack_id, name, project_id, template
+        self.params: Mapping[str, Any] = {}
+        self.environment: Environment | None = None
+        self.files: Mapping[str, str] = {}
+        self.parent: Resource | None = None
+        self.root: Stack = self
+        self.resources: dict[str, Resource] = {}
+        self.leftovers: list[Resource] = []  # replaced or removed, and still to be deleted
+        self.events: list[Any] = []
+        self.action, self.status, self.reason = "CREATE", IN_PROGRESS, "Stack CREATE started"
+        self.tags: list[str] = []
+        self.timeout_mins: int | None = None
+        self.disable_rollback = True
+        self.user_id = self.user_name = self.base_url = ""
+        self.created_at = engine.second()
+        self.updated_at: int | None = None
+        self.deleted_at: int | None = None
+        self._conditions: dict[str, bool] | None = None
+
+    # What happened
+
+    def mark(self, action: str, status: str, reason: str) -> None:
+        """Change the status, note the event and keep the store's record in step."""
+        self.action, self.status, self.reason = action, status, reason
+        self.note(self.name, action, status, reason, self.id)
+        self.engine.record_status(self)
+
+    def note(self, name: str, action: str, status: str, reason: str, physical_id: str | None) -> None:
+        """Keep an event."""
+        self.events += (self.engine.second(), name, status_name(action, status), reason, physical_id)
+
+    def each_event(self) -> Iterator[tuple[int, int, str, str, str, str | None]]:
+        """Serial, second, resource, status, reason, physical id; oldest first."""
+        for start in range(0, len(self.events), _EVENT):
+            second, name, status, reason, physical_id = self.events[start : start + _EVENT]
+            yield start // _EVENT, second, name, status, reason, physical_id
+
+    @property
+    def full_status(self) -> str:
+        """As the API writes it."""
+        return status_name(self.action, self.status)
+
+    @property
+    def busy(self) -> bool:
+        """Whether an action runs."""
+        return self.status == IN_PROGRESS
+
+    # The tree
+
+    @property
+    def depth(self) -> int:
+        """0 for a root."""
+        return 0 if self.parent is None else self.parent.stack.depth + 1
+
+    def tree(self) -> Iterator[Stack]:
+        """This stack and every stack nested in it, leftovers included."""
+        yield self
+        for resource in (*self.resources.values(), *self.leftovers):
+            if resource.nested is not None:
+                yield from resource.nested.tree()
+
+    def total_resources(self) -> int:
+        """Resources in the whole tree below."""
+        return sum(max(len(stack.resources), len(stack.enabled())) for stack in self.tree())
+
+    def use(self, template: Template, params: Mapping[str, Any]) -> None:
+        """From now on be made from this template with these parameter values."""
+        self.template, self.params, self._conditions = template, params, None
+
+    def enabled(self) -> dict[str, ResourceDefinition]:
+        """Definitions whose condition holds."""
+        found = self.template.resources
+        if all(definition.condition is None for definition in found.values()):
+            return found
+        return {name: one for name, one in found.items() if one.condition is None or one.condition.evaluate(self)}
+
+    # values.Context
+
+    def param(self, name: str) -> Any:
+        """A parameter's value, or one of the pseudo parameters."""
+        if name in self.params:
+            return self.params[name]
+        schema = self.template.parameters.get(name)
+        if schema is not None and schema.has_default:
+            return schema.default
+        if name == "OS::stack_name":
+            return self.name
+        if name == "OS::stack_id":
+            return self.id
+        if name == "OS::project_id":
+            return self.project_id
+        raise UserParameterMissing(name)
+
+    def reference(self, name: str) -> Any:
+        """What `get_resource` gives; None before the resource exists."""
+        resource = self.resources.get(name)
+        return None if resource is None or resource.physical_id is None else resource.kind.reference(resource)
+
+    def attribute(self, name: str, path: Sequence[Any]) -> Any:
+        """What `get_attr` gives; None before the resource exists."""
+        resource = self.resources.get(name)
+        return None if resource is None or resource.physical_id is None else resource.kind.attribute(resource, path)
+
+    def file(self, name: str) -> str:
+        """An attached file."""
+        text = self.root.files.get(name)
+        if text is None:
+            raise StackValidationFailed(
+                f'Could not fetch contents for "{name}": it is not among the files of the request'
+            )
+        return text
+
+    def condition(self, name: str) -> bool:
+        """A named condition; evaluated once."""
+        if self._conditions is None:
+            self._conditions = {}
+        if name not in self._conditions:
+            self._conditions[name] = bool(self.template.conditions[name].evaluate(self))
+        return self._conditions[name]
+
+    def facade(self, key: str) -> Any:
+        """A section of the parent's resource."""
+        if self.parent is None:
+            raise StackValidationFailed("resource_facade: this stack is not nested in another")
+        definition = self.parent.definition
+        if key == "metadata":
+            return definition.metadata.evaluate(self.parent.stack) if definition.metadata else {}
+        return definition.deletion_policy if key == "deletion_policy" else definition.update_policy or {}
+
+
+_STATUS_NAMES: dict[tuple[str, str], str] = {}
+
+
+def status_name(action: str, status: str) -> str:
+    """`CREATE_COMPLETE`, the same object each time."""
+    return _STATUS_NAMES.setdefault((action, status), f"{action}_{status}")
+
+
+def snapshot(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Property values for later comparison, large ones as hashes."""
+    return {name: compact(value) for name, value in values.items() if value is not None}
+
+
+def compact(value: Any) -> Any:
+    """A value itself when it is small, else something that differs when the value does."""
+    if isinstance(value, str):
+        return value if len(value) <= _LARGE else (len(value), hash(value))
+    if isinstance(value, (Mapping, list, tuple)):
+        return hash(_frozen(value))
+    return value
+
+
+def _frozen(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return tuple((key, _frozen(value[key])) for key in sorted(value, key=str))
+    if isinstance(value, (list, tuple)):
+        return tuple(_frozen(item) for item in value)
+    return value

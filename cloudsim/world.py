@@ -1,0 +1,280 @@
+"""The simulated cloud's whole state and the few things that happen in it by themselves.
+
+Attributes are the wire's names. What the routers and helpers of this package read and write (everything else is carried
+along):
+
+- server: name, status (BUILD, ACTIVE, ERROR, DELETED), user_id, flavor_id, image_id, key_name, metadata {}, tags [],
+  security_groups [name], server_group, availability_zone, user_data (packed, see server_user_data). Addresses come
+  from the server's ports.
+- port: name, network_id, fixed_ips [{subnet_id, ip_address}], device_id, device_owner, security_groups [id],
+  allowed_address_pairs, tags
+- network: name, router:external, shared, tags · subnet: name, network_id, cidr, gateway_ip, dns_nameservers, tags
+- router: name, external_gateway_info {network_id}, tags · router_interface: router_id, subnet_id, network_id (id is its
+  port's id)
+- floatingip: floating_network_id, floating_ip_address, port_id, fixed_ip_address, router_id, tags
+- security_group: name, description · security_group_rule: security_group_id, direction, protocol, port_range_min/max, …
+- server_group: name, policy, user_id · keypair: name, user_id, public_key, fingerprint
+- volume: name, size, status, volume_type, metadata, availability_zone · volume_attachment: server_id, volume_id, device
+- flavor, image, volume_type: as their services show them · stack: belongs to `cloudsim.heat`
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from cloudsim.attic import Attic, unpack
+from cloudsim.clock import Clock
+from cloudsim.coe import CoeEndpoints
+from cloudsim.faults import FaultPlan, new_counter
+from cloudsim.identity.state import Identity
+from cloudsim.store import Record, Store
+
+__all__ = ["CloudsimSettings", "Record", "ServerSpec", "Store", "World"]
+
+_FLOATING_POOL = ipaddress.ip_network("127.64.0.0/10")
+_FIRST_FLOATING = 16
+
+
+@dataclass(slots=True)
+class CloudsimSettings:
+    """How the simulated cloud behaves. Times are simulated seconds."""
+
+    speed: float = 1.0
+    container_url: str = "http://127.0.0.1:9511/v1"
+    max_resources_per_stack: int = 1000
+    max_template_size: int = 524288
+    boot_seconds: float = 3.0
+    delete_seconds: float = 0.5
+    token_seconds: int = 3600
+    keep_user_data: bool = True
+    boot_failures: frozenset[str] = frozenset()
+    global_stack_list: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class ServerSpec:
+    """What a server is booted from. `ports` are ids of existing ports; for each of `networks` a port is made."""
+
+    name: str
+    flavor: str
+    image: str | None = None
+    user_id: str = ""
+    key_name: str | None = None
+    ports: list[str] = field(default_factory=list)
+    networks: list[str] = field(default_factory=list)
+    user_data: str | bytes | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+    tags: list[str] = field(default_factory=list)
+    security_groups: list[str] = field(default_factory=list)
+    group: str | None = None
+    availability_zone: str | None = None
+
+
+class World:
+    """One simulated cloud. Lives in one event loop; every mutation is synchronous, so no request sees half a change."""
+
+    def __init__(self, settings: CloudsimSettings | None = None, clock: Clock | None = None) -> None:
+        self.settings = settings or CloudsimSettings()
+        self.clock = clock or Clock(self.settings.speed)
+        self.store = Store(self.clock.now)
+        self.identity = Identity(self.clock, self.settings)
+        self.faults = FaultPlan()
+        self.requests = new_counter()
+        self.coe = CoeEndpoints()
+        self._attic = Attic()
+        # Set by the Heat simulation: forget a stack and what it holds, silently (the "lose a stack" fault).
+        self.on_lose_stack: Callable[[str], Awaitable[None] | None] | None = None
+        # Called by `reset`, before the store is emptied, for state that is kept outside it (running tasks).
+        self.on_reset: list[Callable[[], None]] = []
+        self._next_floating = _FIRST_FLOATING
+        self._next_host: dict[str, int] = {}
+        self._load_fixtures()
+
+    def reset(self) -> None:
+        """Back to the fixtures, without changing clock speed or settings. Old tokens die."""
+        for hook in self.on_reset:
+            hook()
+        self.clock.reset()
+        self.store.clear()
+        self.identity.reset()
+        self.faults = FaultPlan()
+        self.requests.clear()
+        self._next_floating, self._next_host = _FIRST_FLOATING, {}
+        self._load_fixtures()
+
+    def _load_fixtures(self) -> None:
+        from cloudsim.fixtures import load  # noqa: PLC0415  (fixtures build worlds' records and so import this module)
+
+        load(self)
+
+    async def open_coe(self, address: str, port: int, coe: str) -> int:
+        """Open a bay's COE endpoint on its floating address; returns the port. Opening it again changes nothing."""
+        return await self.coe.open(address, port, coe, [])
+
+    def allocate_floating_address(self) -> str:
+        """The next address of the external pool 127.64.0.0/10, whose addresses are loopback and can be listened on."""
+        for _ in range(_FLOATING_POOL.num_addresses):
+            address = str(_FLOATING_POOL[self._next_floating])
+            self._next_floating += 1
+            if self._next_floating >= _FLOATING_POOL.num_addresses - 1:
+                self._next_floating = _FIRST_FLOATING
+            if not self.store.find("floatingip", floating_ip_address=address):
+                return address
+        raise ValueError("no floating address is left")
+
+    def allocate_fixed_address(self, subnet_id: str) -> str:
+        """A free address of the subnet. Raises KeyError for an unknown subnet, ValueError when it is full."""
+        subnet = self.store.get("subnet", subnet_id)
+        if subnet is None:
+            raise KeyError(subnet_id)
+        network = ipaddress.ip_network(subnet.attrs["cidr"])
+        last = network.num_addresses - 2
+        host = self._next_host.get(subnet_id, 2)
+        if host <= last:
+            self._next_host[subnet_id] = host + 1
+            return str(network[host])
+        used = self._addresses_in(subnet_id, subnet.attrs["network_id"])
+        for host in range(2, last + 1):
+            if str(network[host]) not in used:
+                return str(network[host])
+        raise ValueError(f"no address is left in subnet {subnet_id}")
+
+    def _addresses_in(self, subnet_id: str, network_id: str) -> set[str]:
+        ports = self.store.find("port", network_id=network_id)
+        return {ip["ip_address"] for port in ports for ip in port.get("fixed_ips", ()) if ip["subnet_id"] == subnet_id}
+
+    def create_port(self, project_id: str, network_id: str, attrs: dict[str, Any] | None = None) -> Record:
+        """A port on a network with one address from its first subnet, unless `attrs` has `fixed_ips`.
+
+        KeyError: no network.
+        """
+        if self.store.get("network", network_id) is None:
+            raise KeyError(network_id)
+        body = {"name": "", "network_id": network_id, **(attrs or {})}
+        if not body.get("fixed_ips"):
+            subnets = self.store.find("subnet", network_id=network_id)
+            body["fixed_ips"] = [_fixed_ip(s.id, self.allocate_fixed_address(s.id)) for s in subnets[:1]]
+        else:
+            body["fixed_ips"] = [self._complete_fixed_ip(network_id, ip) for ip in body["fixed_ips"]]
+        return self.store.create("port", project_id, body)
+
+    def _complete_fixed_ip(self, network_id: str, wanted: dict[str, str]) -> dict[str, str]:
+        """Fill in the half of subnet and address that the request left out."""
+        subnet_id = wanted.get("subnet_id") or self.store.find("subnet", network_id=network_id)[0].id
+        return _fixed_ip(subnet_id, wanted.get("ip_address") or self.allocate_fixed_address(subnet_id))
+
+    def boot_server(self, project_id: str, spec: ServerSpec) -> Record:
+        """A server in BUILD that becomes ACTIVE (ERROR when its name is in `settings.boot_failures`) after
+        `boot_seconds`.
+
+        Raises KeyError for an unknown port or network. Deleting it while it builds is fine.
+        """
+        ports = [self._port(port_id) for port_id in spec.ports]
+        attrs = _server_attrs(spec)
+        raw = spec.user_data.encode() if isinstance(spec.user_data, str) else spec.user_data
+        if raw and self.settings.keep_user_data:
+            attrs["user_data"] = self._attic.pack(raw)
+        attrs["flavor_id"] = self.resolve("flavor", spec.flavor)
+        attrs["image_id"] = self.resolve("image", spec.image) if spec.image else None
+        server = self.store.create("server", project_id, attrs)
+        for port in ports:
+            self.store.update(port, device_id=server.id, device_owner="compute:nova")
+        for network_id in spec.networks:
+            owner = {"device_id": server.id, "device_owner": "compute:nova", "made_by_nova": True}
+            self.create_port(project_id, network_id, owner)
+        self.clock.call_later(self.settings.boot_seconds, lambda: self._booted(server.id))
+        return server
+
+    def _port(self, port_id: str) -> Record:
+        port = self.store.get("port", port_id)
+        if port is None:
+            raise KeyError(port_id)
+        return port
+
+    def _booted(self, server_id: str) -> None:
+        server = self.store.get("server", server_id)
+        if server is not None and server.attrs["status"] == "BUILD":
+            failed = server.attrs["name"] in self.settings.boot_failures
+            self.store.update(server, status="ERROR" if failed else "ACTIVE", launched_at=self.clock.now())
+
+    def delete_server(self, server_id: str) -> None:
+        """Delete a server at once; ports that Nova made go with it, others and volumes are let go.
+
+        Unknown ids are ignored.
+        """
+        if self.store.delete("server", server_id) is None:
+            return
+        for port in self.store.find("port", device_id=server_id):
+            if port.get("made_by_nova"):
+                self.delete_port(port)
+            else:
+                self.store.update(port, device_id="", device_owner="")
+        for attachment in self.store.find("volume_attachment", server_id=server_id):
+            self.detach_volume(attachment)
+
+    def forget_subnet(self, subnet_id: str) -> None:
+        """Delete a subnet and the memory of which addresses were given out."""
+        self.store.delete("subnet", subnet_id)
+        self._next_host.pop(subnet_id, None)
+
+    def resolve(self, kind: str, reference: str) -> str:
+        """The id of a flavor, image, network … given by id or name; what is not found comes back unchanged."""
+        if self.store.get(kind, reference) is not None:
+            return reference
+        named = self.store.find(kind, name=reference)
+        return named[0].id if named else reference
+
+    def delete_port(self, port: Record) -> None:
+        """Delete a port; a floating address that pointed at it is let go."""
+        for floating in self.store.find("floatingip", port_id=port.id):
+            self.store.update(floating, port_id=None, fixed_ip_address=None, router_id=None)
+        self.store.delete("port", port.id)
+
+    def attach_volume(self, project_id: str, server_id: str, volume_id: str, device: str = "/dev/vdb") -> Record:
+        """Attach; the volume becomes in-use. Raises KeyError when the volume does not exist."""
+        volume = self.store.get("volume", volume_id)
+        if volume is None:
+            raise KeyError(volume_id)
+        attrs = {"server_id": server_id, "volume_id": volume_id, "device": device}
+        attachment = self.store.create("volume_attachment", project_id, attrs)
+        self.store.update(volume, status="in-use")
+        return attachment
+
+    def detach_volume(self, attachment: Record) -> None:
+        """Detach; the volume becomes available again."""
+        self.store.delete("volume_attachment", attachment.id)
+        volume = self.store.get("volume", attachment.attrs["volume_id"])
+        if volume is not None:
+            self.store.update(volume, status="available")
+
+    def server_user_data(self, server: Record) -> bytes | None:
+        """What the server was booted with, decompressed; None when there was none or it is not kept."""
+        packed = server.get("user_data")
+        return unpack(packed) if packed else None
+
+
+def stable_id(kind: str, name: str) -> str:
+    """The id of a fixture: the same in every run."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"https://cloudsim.invalid/{kind}/{name}"))
+
+
+def _fixed_ip(subnet_id: str, address: str) -> dict[str, str]:
+    return {"subnet_id": subnet_id, "ip_address": address}
+
+
+def _server_attrs(spec: ServerSpec) -> dict[str, Any]:
+    """The server's attributes; what is empty is left out, since at thousands of nodes it would be memory."""
+    attrs: dict[str, Any] = {"name": spec.name, "status": "BUILD", "user_id": spec.user_id}
+    more = {
+        "key_name": spec.key_name,
+        "metadata": spec.metadata,
+        "tags": spec.tags,
+        "security_groups": spec.security_groups,
+        "server_group": spec.group,
+        "availability_zone": spec.availability_zone,
+    }
+    return attrs | {name: value for name, value in more.items() if value}

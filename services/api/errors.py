@@ -1,0 +1,85 @@
+"""Errors as Magnum's clients read them (contract §1.6), and the two bodies that differ."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import ClassVar
+
+import orjson
+import structlog
+from starlette.responses import Response
+
+from shared.domain.errors import ClientFault, CloudError, NotAcceptable, Unauthorized, Unavailable
+
+_log = structlog.get_logger(__name__)
+
+UNSEEN = "Something went wrong here; the request id finds it in our logs."
+
+
+class TooLarge(ClientFault):
+    """The body is longer than we read."""
+
+    status: ClassVar[int] = 413
+
+
+class Unsupported(NotAcceptable):
+    """A microversion out of range, with Magnum's special body (contract §1.4)."""
+
+    def __init__(self, message: str, *, lowest: str, highest: str) -> None:
+        super().__init__(message)
+        self.lowest = lowest
+        self.highest = highest
+
+
+def answer(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """A JSON answer."""
+    return Response(orjson.dumps(content), status, dict(headers or {}), "application/json")
+
+
+def refusal(status: int, detail: str, *, code: str, headers: Mapping[str, str] | None = None) -> Response:
+    """The body of every refusal; its title is the detail up to the first full stop."""
+    title = detail.partition(".")[0] or HTTPStatus(status).phrase
+    item = {"request_id": "", "code": code, "status": status, "title": title, "detail": detail, "links": []}
+    return answer({"errors": [item]}, status, headers)
+
+
+def render(error: Exception, *, challenge: str = "Keystone") -> Response:
+    """The answer for whatever was raised. What nobody foresaw is logged and hides its words."""
+    match error:
+        case Unauthorized():
+            said = {"code": 401, "title": "Unauthorized", "message": error.message}
+            return answer({"error": said}, 401, {"WWW-Authenticate": challenge})
+        case Unsupported():
+            return _unsupported(error)
+        case ClientFault():
+            code = "" if error.status == 406 else error.code
+            return refusal(error.status, error.message, code=code)
+        case Unavailable():
+            return refusal(503, error.message, code=error.code, headers={"Retry-After": str(error.retry_after)})
+        case CloudError():
+            return _cloud(error)
+        case _:
+            _log.error("unforeseen", exc_info=error)
+            return refusal(500, UNSEEN, code="server")
+
+
+def _cloud(error: CloudError) -> Response:
+    """The cloud's refusals are the caller's to mend, since the caller's own token was used; its silence is not."""
+    if error.retryable or error.status is None or error.status >= 500:
+        wait = max(1, math.ceil(error.retry_after or 5))
+        return refusal(503, error.message, code="server", headers={"Retry-After": str(wait)})
+    return refusal(403 if error.status in (401, 403) else 400, error.message, code="client")
+
+
+def _unsupported(error: Unsupported) -> Response:
+    item = {
+        "code": "magnum.microversion-unsupported",
+        "title": "Requested microversion is unsupported",
+        "description": error.message,
+        "min_version": error.lowest,
+        "max_version": error.highest,
+        "links": [{"rel": "help", "href": "http://docs.openstack.org/api-guide/compute/microversions.html"}],
+    }
+    return answer({"errors": [item]}, 406)

@@ -1,0 +1,76 @@
+"""Wiring: everything that lives as long as the process, built in one place and closed in the opposite order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.api.replies import Replies
+from services.api.settings import ApiSettings
+from shared.bus import make_bus
+from shared.bus.port import Bus, DeadLetter
+from shared.db.engine import make_engine
+from shared.openstack.cloud import Cloud, ProjectCloud
+from shared.openstack.validate import Caller
+from shared.runtime import failpoint
+from shared.worker.app import write_dead_letter
+from shared.worker.relay import OutboxRelay
+
+SERVICE = "api"
+
+
+@dataclass(frozen=True)
+class Context:
+    """The frozen context of one process."""
+
+    settings: ApiSettings
+    engine: AsyncEngine
+    bus: Bus
+    relay: OutboxRelay
+    cloud: Cloud
+    replies: Replies
+    seal_public_key: str | None = field(repr=False)
+
+    def cloud_of(self, caller: Caller, token: str) -> ProjectCloud:
+        """The cloud with the caller's own token."""
+        return self.cloud.for_caller(token, caller.endpoints)
+
+    def committed(self) -> None:
+        """A change is committed and not yet answered: let its message go. (The kill point of the gateway.)"""
+        failpoint.hit("api:after_commit")
+        self.relay.wake()
+
+
+@contextlib.asynccontextmanager
+async def open_context(settings: ApiSettings) -> AsyncIterator[Context]:
+    """Connect, run the relay and the reply queue, close it all at the end.
+
+    Raises:
+        BusUnavailable: no broker within a minute.
+    """
+    engine = make_engine(settings.database_url, pool_size=settings.pool_size)
+
+    async def on_dead(letter: DeadLetter) -> None:
+        await write_dead_letter(engine, SERVICE, letter)
+
+    bus = make_bus(amqp_url=settings.amqp_url, database_url=settings.database_url, service=SERVICE, on_dead=on_dead)
+    cloud = Cloud.from_settings(settings)
+    relay = OutboxRelay(engine, bus, service=SERVICE)
+    replies = Replies()
+    async with contextlib.AsyncExitStack() as closing:
+        closing.push_async_callback(engine.dispose)
+        closing.push_async_callback(cloud.close)
+        closing.push_async_callback(bus.close)
+        await bus.start()
+        replies.address = await bus.open_reply_queue(replies.arrived)
+        closing.push_async_callback(_stop, asyncio.create_task(relay.run()))
+        yield Context(settings, engine, bus, relay, cloud, replies, settings.seal_public_key)
+
+
+async def _stop(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

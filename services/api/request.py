@@ -1,0 +1,104 @@
+"""What the door has found out about a request before any handler sees it, and how handlers read the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Annotated, Final, TypeVar, cast
+
+import orjson
+from fastapi import Depends, Request
+
+from services.api.errors import TooLarge
+from shared.contracts.http.base import WireBody
+from shared.domain.errors import InvalidInput
+from shared.openstack.validate import Caller
+
+STATE: Final = "jeroboam"
+"""Key of a `Facts` in the ASGI scope."""
+
+BASE_URL: Final = "jeroboam.base_url"
+"""Key of the base URL, which public paths have too."""
+
+LARGEST_BODY: Final = 256 * 1024
+"""Bytes. A baymodel with hundreds of labels is far below."""
+
+Body = TypeVar("Body", bound=WireBody)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Who asks, with which token, at which microversion (its minor part), and where we are as they see us."""
+
+    caller: Caller
+    token: str = field(repr=False)
+    version: int
+    base_url: str
+
+
+def facts(request: Request) -> Facts:
+    """The facts of an authenticated request; every path but the public ones has them."""
+    return cast("Facts", request.scope[STATE])
+
+
+Known = Annotated[Facts, Depends(facts)]
+
+
+def query(*allowed: str) -> Callable[[Request], dict[str, str]]:
+    """A dependency that reads the query and refuses unknown keys; an empty value counts as absent."""
+
+    def read(request: Request) -> dict[str, str]:
+        for key in request.query_params:
+            if key not in allowed:
+                raise InvalidInput(f'Unknown argument: "{key[:255]}"', field=key[:255])
+        found = {key: value for key, value in request.query_params.items() if value}
+        for key, value in found.items():
+            _no_nul(value, key)
+        return found
+
+    return read
+
+
+async def json_body(request: Request, argument: str) -> object:
+    """The decoded body, whatever content type it claims (old clients claim none).
+
+    Raises:
+        InvalidInput: there is none, or it is not JSON.
+        TooLarge: it is longer than LARGEST_BODY.
+    """
+    read = bytearray()
+    async for chunk in request.stream():
+        read += chunk
+        if len(read) > LARGEST_BODY:
+            raise TooLarge(f"The body has more than {LARGEST_BODY} bytes, which is the most that is taken.")
+    if not read.strip():
+        raise InvalidInput(f'Missing argument: "{argument}"', field=argument)
+    try:
+        data = orjson.loads(read)
+    except orjson.JSONDecodeError:
+        raise InvalidInput("Request is not in valid JSON format") from None
+    if b"\\u0000" in read:  # the only way that JSON can hold it
+        _no_nul(data, argument)
+    return data
+
+
+async def wire_body(request: Request, kind: type[Body]) -> Body:
+    """The body as its model. Raises InvalidInput with the sentences of contract §1.7."""
+    return kind.read(await json_body(request, kind.argument))
+
+
+def _no_nul(data: object, field_name: str) -> None:
+    """Refuse the character U+0000 anywhere: Postgres has no text with it."""
+    if isinstance(data, str) and "\0" in data:
+        raise InvalidInput(
+            f"Invalid input for field/attribute {field_name}. Value: {data[:255]!r}. "
+            "The character U+0000 is not allowed.",
+            field=field_name,
+        )
+    if isinstance(data, dict):
+        for key, value in data.items():
+            _no_nul(key, field_name)
+            _no_nul(value, key)
+    elif isinstance(data, list):
+        for value in data:
+            _no_nul(value, field_name)

@@ -1,0 +1,1 @@
+"""What the gateway does when it is asked, one file a deed; no HTTP here."""

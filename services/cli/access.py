@@ -1,0 +1,40 @@
+"""How ordinary OpenStack clients reach the stack that runs here: `clouds.yaml` and `openrc` files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from services.cli.stack import PROJECT_OF
+from services.cli.workspace import write_private
+
+
+def write_access(folder: Path, keystone_url: str) -> None:
+    """Write `clouds.yaml` (clouds demo, alt, reader, admin) and `openrc`, `openrc.alt`, `openrc.reader`,
+    `openrc.admin`, all 0600; `openrc` is demo's."""
+    clouds = {user: {"auth": _auth(user, keystone_url), **_REST} for user in ("demo", "alt", "reader", "admin")}
+    write_private(folder / "clouds.yaml", yaml.safe_dump({"clouds": clouds}, sort_keys=False))
+    for user in clouds:
+        name = "openrc" if user == "demo" else f"openrc.{user}"
+        write_private(folder / name, _openrc(user, keystone_url))
+
+
+_REST = {"region_name": "RegionOne", "interface": "public", "identity_api_version": 3}
+
+
+def _auth(user: str, keystone_url: str) -> dict[str, str]:
+    return {
+        "auth_url": keystone_url,
+        "username": user,
+        "password": user,
+        "project_name": PROJECT_OF[user],
+        "user_domain_name": "Default",
+        "project_domain_name": "Default",
+    }
+
+
+def _openrc(user: str, keystone_url: str) -> str:
+    variables = {f"OS_{key.upper()}": value for key, value in _auth(user, keystone_url).items()}
+    variables |= {"OS_REGION_NAME": "RegionOne", "OS_INTERFACE": "public", "OS_IDENTITY_API_VERSION": "3"}
+    return "".join(f"export {key}={value}\n" for key, value in variables.items())

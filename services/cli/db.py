@@ -1,0 +1,66 @@
+"""`jeroboam db`: bring the database to the newest schema, and tell where it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from services.cli.process import Trouble
+from shared.db import migrate
+
+app = typer.Typer(help="The database's schema.", no_args_is_help=True)
+
+Dsn = Annotated[
+    str,
+    typer.Option(
+        "--database-url",
+        envvar="JEROBOAM_DATABASE_URL",
+        help="postgresql://… of an administrator; it may also be in the environment.",
+        show_envvar=True,
+    ),
+]
+
+
+@app.command()
+def upgrade(database_url: Dsn) -> None:
+    """Make the roles and run the migrations that are missing; safe to repeat."""
+    with _in_words("Upgrade the database"):
+        migrate.upgrade(database_url)
+        _show(database_url)
+
+
+@app.command()
+def current(database_url: Dsn) -> None:
+    """Show the database's revision and the newest one; exit 1 when they differ."""
+    with _in_words("Look at the database"):
+        newest = _show(database_url)
+    if not newest:
+        raise typer.Exit(1)
+
+
+@app.command()
+def check(database_url: Dsn) -> None:
+    """Compare the tables of the code with those of the database; a difference is an error."""
+    with _in_words("Compare the database with the code"):
+        migrate.check(database_url)
+
+
+@contextmanager
+def _in_words(step: str) -> Iterator[None]:
+    """The outermost door of these commands: a failure becomes a sentence and exit status 1."""
+    try:
+        yield
+    except Exception as error:
+        advice = "Is the address right, does the server run, and is the user an administrator of the database?"
+        Trouble(step, f"{type(error).__name__}: {error}", advice).show(Console(highlight=False, stderr=True))
+        raise typer.Exit(1) from None
+
+
+def _show(database_url: str) -> bool:
+    here, newest = migrate.current(database_url)
+    Console(highlight=False).print(f"database: {here or 'empty'}   newest: {newest}")
+    return here == newest

@@ -1,0 +1,77 @@
+"""What every command of ours does around its work: end on a signal after cleaning up, and tell failures in words."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from rich.console import Console
+from rich.markup import escape
+
+from services.cli.story import StoryFailed
+from services.cli.supervisor import ProgramFailed
+from services.cli.workspace import WorkspaceBusy
+from shared.domain.errors import CloudError, JeroboamError
+from shared.pki_client.chain import ChainError
+from shared.runtime.postgres_programs import PostgresUnavailable
+
+_T = TypeVar("_T")
+
+
+def run(work: Coroutine[Any, Any, _T]) -> _T:
+    """Run until done; SIGTERM and SIGHUP cancel the work as Ctrl-C does, so that it cleans up.
+
+    Raises:
+        KeyboardInterrupt: it was told to stop, and has cleaned up.
+    """
+
+    async def guarded() -> _T:
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("asyncio.run runs a task")
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+        return await work
+
+    try:
+        return asyncio.run(guarded())
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """A failure for people: where, why, and what to do."""
+
+    step: str
+    cause: str
+    advice: str
+
+    def show(self, console: Console) -> None:
+        """Three labelled paragraphs."""
+        console.print(f"\n[bold red]Failed:[/] {escape(self.step)}")
+        console.print(f"[bold]Cause:[/] {escape(self.cause)}", soft_wrap=True)
+        console.print(f"[bold]What to do:[/] {escape(self.advice)}", soft_wrap=True)
+
+
+def explain(error: Exception, step: str, logs: object) -> Trouble:
+    """Put an error in words; `step` is what was under way when it came."""
+    match error:
+        case StoryFailed():
+            return Trouble(error.step, error.cause, error.advice)
+        case ProgramFailed():
+            return Trouble(step, str(error), f"Read that log. All logs are in {logs}.")
+        case PostgresUnavailable() | WorkspaceBusy():
+            return Trouble(step, str(error), "Do what the cause says, then start again.")
+        case CloudError():
+            return Trouble(step, error.message, f"The logs in {logs} tell what the services did.")
+        case ChainError():
+            return Trouble(step, str(error), "Please report this as a bug, with certs.log.")
+        case JeroboamError():
+            return Trouble(step, str(error), f"The logs are in {logs}.")
+        case _:
+            what = f"{type(error).__name__}: {error}"
+            return Trouble(step, what, f"This is a bug: please report it with the logs in {logs}.")

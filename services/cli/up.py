@@ -1,0 +1,75 @@
+"""`jeroboam up`: the same stack as the demo's, kept running until Ctrl-C."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.panel import Panel
+
+from services.cli.access import write_access
+from services.cli.demo import AmqpUrl, DatabaseUrl, Root, Speed
+from services.cli.process import explain, run
+from services.cli.stack import LocalStack
+from shared.runtime.ports import is_free
+
+API_PORT, CLOUD_PORT = 9511, 9510
+"""Preferred ports: the API's is the one that Magnum's clients know; a free one is taken when they are in use."""
+
+Replicas = Annotated[int, typer.Option(help="Processes of each worker.", min=1, max=8)]
+
+
+def up(
+    root: Root = Path(".jeroboam"),
+    speed: Speed = 1.0,
+    replicas: Replicas = 1,
+    amqp_url: AmqpUrl = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Keep the whole system running on this machine, with a simulated cloud; Ctrl-C stops all of it."""
+    console = Console(highlight=False)
+    stack = LocalStack(
+        root,
+        bus="rabbitmq" if amqp_url else "postgres",
+        amqp_url=amqp_url,
+        database_url=database_url,
+        replicas=replicas,
+        speed=speed,
+        restart=True,
+        api_port=API_PORT if is_free(API_PORT) else 0,
+        cloud_port=CLOUD_PORT if is_free(CLOUD_PORT) else 0,
+    )
+    try:
+        run(_keep(stack, console))
+    except KeyboardInterrupt:
+        console.print("Stopped; nothing is left running.")
+    except Exception as error:
+        explain(error, "Keep the system running", stack.workspace.logs).show(console)
+        raise typer.Exit(1) from None
+
+
+async def _keep(stack: LocalStack, console: Console) -> None:
+    console.print("Starting Postgres, the simulated cloud and the four services …")
+    async with stack:
+        folder = stack.workspace.root
+        write_access(folder, stack.keystone_url)
+        console.print(Panel.fit(_words(stack, folder), title="Jeroboam is running"))
+        raise await stack.supervisor.failure()
+
+
+def _words(stack: LocalStack, folder: Path) -> str:
+    with suppress(ValueError):
+        folder = folder.relative_to(Path.cwd())
+    return (
+        f"API       {stack.api_url}\n"
+        f"Keystone  {stack.keystone_url}\n"
+        f"Control   {stack.control_url}\n"
+        f"Logs      {folder / 'logs'}\n\n"
+        f"source {folder / 'openrc'}      or openrc.alt, openrc.reader, openrc.admin\n"
+        f"export OS_CLIENT_CONFIG_FILE={folder / 'clouds.yaml'}\n"
+        "Clouds: demo, alt, reader, admin\n\n"
+        "Ctrl-C stops everything."
+    )

@@ -1,0 +1,142 @@
+"""The public API, typed: bays, baymodels, certificates and operations, as microversion 1.2 has them (contract §1).
+
+Every method raises `CloudError` with the server's own sentence when the API (or Keystone) refuses or does not answer;
+its `status` is the HTTP status. Nothing is tried twice, except that an expired token is renewed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Self, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from shared.client.login import Credentials, PasswordLogin
+from shared.contracts.http.baymodels import BaymodelFull, BaymodelList
+from shared.contracts.http.bays import (
+    Accepted,
+    BayBrief,
+    BayFull,
+    BayList,
+    OperationList,
+    OperationOut,
+)  # fmt: skip
+from shared.contracts.http.certificates import CertificateOut
+from shared.openstack.circuit import Gates
+from shared.openstack.errors import Rubbish
+from shared.openstack.session import CloudSession, segment
+from shared.openstack.transport import Transport
+from shared.runtime.egress import EgressPolicy
+
+SERVICE = "container-infra"
+VERSION = "1.2"
+
+_Body = TypeVar("_Body", bound=BaseModel)
+
+
+class JeroboamClient:
+    """One person's view of the API; `session` speaks to the other services of the same cloud as the same person.
+
+    `async with JeroboamClient.connect(…) as client:` closes the connections at the end.
+    """
+
+    def __init__(self, session: CloudSession) -> None:
+        self.session = session
+
+    @classmethod
+    def connect(
+        cls,
+        keystone_url: str,
+        credentials: Credentials,
+        *,
+        api_url: str | None = None,
+        egress: EgressPolicy | None = None,
+        call_limit: float = 30.0,
+    ) -> Self:
+        """A client that logs in at its first call.
+
+        Args:
+            keystone_url: ends in /v3.
+            api_url: the API's endpoint (ends in /v1); None takes it from the catalog.
+            egress: which addresses may be dialled; None: all that are not always denied.
+            call_limit: seconds that a call may take.
+        """
+        transport = Transport(egress or EgressPolicy(), call_limit=call_limit)
+        login = PasswordLogin(transport, keystone_url, credentials)
+        base_urls = {} if api_url is None else {SERVICE: api_url.rstrip("/")}
+        return cls(CloudSession(transport, login, Gates(), base_urls))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self.session.transport.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def create_baymodel(self, fields: Mapping[str, object]) -> BaymodelFull:
+        """Make a baymodel; `fields` as in contract §1.12.2."""
+        return await self._ask(BaymodelFull, "POST", "/baymodels", json=fields)
+
+    async def baymodels(self) -> list[BaymodelFull]:
+        """One's own and the public ones (the first page, at most 1000)."""
+        return (await self._ask(BaymodelList, "GET", "/baymodels")).baymodels
+
+    async def baymodel(self, ident: str) -> BaymodelFull:
+        """One baymodel by uuid or name."""
+        return await self._ask(BaymodelFull, "GET", f"/baymodels/{segment(ident)}")
+
+    async def delete_baymodel(self, ident: str) -> None:
+        """Delete a baymodel that no bay uses."""
+        await self._call("DELETE", f"/baymodels/{segment(ident)}")
+
+    async def create_bay(self, fields: Mapping[str, object]) -> str:
+        """Ask for a bay; returns its uuid at once, while it is being made."""
+        return (await self._ask(Accepted, "POST", "/bays", json=fields)).uuid
+
+    async def bays(self) -> list[BayBrief]:
+        """The project's bays (the first page, at most 1000)."""
+        return (await self._ask(BayList, "GET", "/bays")).bays
+
+    async def bay(self, ident: str) -> BayFull:
+        """One bay by uuid or name."""
+        return await self._ask(BayFull, "GET", f"/bays/{segment(ident)}")
+
+    async def update_bay(self, ident: str, patch: Sequence[Mapping[str, object]]) -> str:
+        """Change a bay by a list of `{op, path, value}` (contract §1.10.6); returns its uuid at once."""
+        return (await self._ask(Accepted, "PATCH", f"/bays/{segment(ident)}", json=patch)).uuid
+
+    async def resize_bay(self, ident: str, node_count: int) -> str:
+        """Ask for another number of nodes; returns the bay's uuid at once."""
+        return await self.update_bay(ident, [{"op": "replace", "path": "/node_count", "value": node_count}])
+
+    async def delete_bay(self, ident: str) -> None:
+        """Ask for a bay's end; it is gone when `bay` raises a CloudError with status 404."""
+        await self._call("DELETE", f"/bays/{segment(ident)}")
+
+    async def operations(self, ident: str) -> list[OperationOut]:
+        """A bay's operations with their steps, newest first."""
+        return (await self._ask(OperationList, "GET", f"/bays/{segment(ident)}/operations")).operations
+
+    async def authority(self, bay: str) -> CertificateOut:
+        """The certificate of the bay's own authority."""
+        return await self._ask(CertificateOut, "GET", f"/certificates/{segment(bay)}")
+
+    async def sign(self, bay: str, csr_pem: str) -> CertificateOut:
+        """Have a CSR signed by the bay's authority."""
+        return await self._ask(CertificateOut, "POST", "/certificates", json={"bay_uuid": bay, "csr": csr_pem})
+
+    async def _ask(self, kind: type[_Body], method: str, path: str, json: object | None = None) -> _Body:
+        body = await self._call(method, path, json)
+        try:
+            return kind.model_validate_json(body)
+        except ValidationError as error:
+            first = error.errors(include_input=False)[0]
+            where = ".".join(map(str, first["loc"]))
+            raise Rubbish(SERVICE, f"no {kind.__name__}: {where} {first['msg']}", resource=path) from None
+
+    async def _call(self, method: str, path: str, json: object | None = None) -> bytes:
+        headers = {"OpenStack-API-Version": f"{SERVICE} {VERSION}"}
+        return (await self.session.call(SERVICE, method, path, json=json, headers=headers)).body

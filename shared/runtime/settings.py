@@ -1,0 +1,83 @@
+"""Settings that every service reads from its environment (prefix ``JEROBOAM_``); each subclasses `CommonSettings`.
+
+Built once in a process's `main` and passed down. Times that tests must shrink come from `Timing`, never from literals.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """The protocol's times in seconds (architecture.md, rules 2 and 3), already multiplied by the time scale."""
+
+    lease: float
+    heartbeat: float
+    cancel_after: float
+    call_limit: float
+    quarantine: float
+    sweep: float
+    publish_timeout: float
+
+    @classmethod
+    def scaled(cls, scale: float) -> Timing:
+        """The design's times × `scale`; the publish timeout belongs to the broker and is not scaled."""
+        return cls(
+            lease=60 * scale,
+            heartbeat=15 * scale,
+            cancel_after=40 * scale,
+            call_limit=30 * scale,
+            quarantine=30 * scale,
+            sweep=5 * scale,
+            publish_timeout=5.0,
+        )
+
+
+def _networks(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
+
+
+def _blank_is_none(value: object) -> object:
+    return None if value == "" else value
+
+
+Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_networks)]
+OptionalPath = Annotated[Path | None, BeforeValidator(_blank_is_none)]
+OptionalPort = Annotated[Annotated[int, Field(ge=0, le=65535)] | None, BeforeValidator(_blank_is_none)]
+OptionalText = Annotated[str | None, BeforeValidator(_blank_is_none)]
+
+
+class CommonSettings(BaseSettings):
+    """The settings that all services share. URLs may carry a password and are therefore kept out of `repr`."""
+
+    model_config = SettingsConfigDict(env_prefix="JEROBOAM_", extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    database_url: str = Field(repr=False, description="postgresql://role[:password]@host:port/db or …@/db?host=/dir")
+    amqp_url: OptionalText = Field(default=None, repr=False, description="absent: the Postgres-backed bus")
+    keystone_url: str = Field(description="ends in /v3")
+    service_username: str = "jeroboam"
+    service_password: SecretStr
+    service_user_domain: str = "Default"
+    service_project: str = "service"
+    region: str = "RegionOne"
+    egress_allow: Networks = Field(default=(), description="CIDRs that may be dialled; empty: all but the denied ones")
+    egress_deny: Networks = Field(default=(), description="CIDRs of our own control plane, never dialled")
+    log_level: str = "INFO"
+    metrics_port: OptionalPort = Field(default=None, description="absent: no metrics endpoint")
+    failpoint_dir: OptionalPath = Field(default=None, description="absent: fail-points are off")
+    ready_file: OptionalPath = Field(default=None, description="written by a worker once it consumes")
+    time_scale: float = Field(default=1.0, gt=0, le=10)
+
+    @property
+    def timing(self) -> Timing:
+        """The protocol's times under this process's time scale."""
+        return Timing.scaled(self.time_scale)

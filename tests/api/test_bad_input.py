@@ -1,0 +1,188 @@
+"""Bad input and the sentences that answer it (contract §1.7, §10): field, value, and what is allowed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.api.harness import MODEL, System, detail, unique
+
+BAD = "Invalid input for field/attribute {}. Value: '{}'. {}"
+NAME = r"Value should match the pattern ^[a-zA-Z][a-zA-Z0-9_.-]*$"
+SCALARS = "(<class 'str'>, <class 'int'>, <class 'bool'>, <class 'float'>)"
+
+BAYS: list[tuple[dict[str, Any], str]] = [
+    ({"name": "1abc"}, BAD.format("name", "1abc", NAME)),
+    ({"name": ""}, BAD.format("name", "", "Value should have a minimum character requirement of 1")),
+    ({"name": "a" * 243}, BAD.format("name", "a" * 243, "Value should have a maximum character requirement of 242")),
+    ({"name": 7}, BAD.format("name", 7, "Wrong type. Expected '<class 'str'>', got '<class 'int'>'")),
+    ({"node_count": 0}, BAD.format("node_count", 0, "Value should be greater or equal to 1")),
+    ({"node_count": -1}, BAD.format("node_count", -1, "Value should be greater or equal to 1")),
+    ({"node_count": 2**31}, BAD.format("node_count", 2**31, f"Value should be lower or equal to {2**31 - 1}")),
+    ({"node_count": "abc"}, BAD.format("node_count", "abc", "invalid literal for int() with base 10: 'abc'")),
+    (
+        {"node_count": True},
+        BAD.format("node_count", True, "Wrong type. Expected '<class 'int'>', got '<class 'bool'>'"),
+    ),
+    ({"node_count": 1.5}, BAD.format("node_count", 1.5, "Wrong type. Expected '<class 'int'>', got '<class 'float'>'")),
+    ({"node_count": [1]}, BAD.format("node_count", [1], "Wrong type. Expected '<class 'int'>', got '<class 'list'>'")),
+    ({"master_count": 0}, BAD.format("master_count", 0, "Value should be greater or equal to 1")),
+    ({"master_count": 3}, "master_count must be 1 when master_lb_enabled is False"),
+    (
+        {"master_count": 2, "master_lb_enabled": True},
+        "master nodegroup size of 2 is invalid, size cannot be an even number.",
+    ),
+    ({"bay_create_timeout": -1}, BAD.format("bay_create_timeout", -1, "Value should be greater or equal to 0")),
+    ({"baymodel_id": None}, BAD.format("baymodel_id", None, "Mandatory field missing.")),
+    ({"baymodel_id": "zzz"}, "ClusterTemplate zzz could not be found."),
+    ({"foo": 1}, "Unknown attribute for argument bay: foo"),
+    ({"foo": 1, "node_count": "x"}, "Unknown attribute for argument bay: foo"),
+    ({"keypair": "testkey"}, "Unknown attribute for argument bay: keypair"),
+    ({"uuid": "x"}, BAD.format("uuid", "x", "Cannot set read only field.")),
+    ({"status": "CREATE_COMPLETE"}, BAD.format("status", "CREATE_COMPLETE", "Cannot set read only field.")),
+    ({"labels": "a=b"}, BAD.format("labels", "a=b", "Value not a valid dict: a=b")),
+    (
+        {"labels": {"a": {}}},
+        BAD.format("labels", {"a": {}}, f"Wrong type. Expected '{SCALARS}', got '<class 'dict'>'"),
+    ),
+    (
+        {"floating_ip_enabled": "maybe"},
+        BAD.format("floating_ip_enabled", "maybe", "Value should be one of: true, false"),
+    ),
+    ({"discovery_url": ""}, BAD.format("discovery_url", "", "Value should have a minimum character requirement of 1")),
+    ({"flavor_id": "aaa"}, "Unable to find flavor aaa."),
+    ({"fixed_network": "aaa"}, "Unable to find fixed network aaa."),
+    ({"labels": {"flannel_backend": "pigeon"}}, "flannel_backend"),
+]
+
+
+@pytest.fixture(scope="module")
+def model(system: System) -> str:
+    return str(system.baymodel()["uuid"])
+
+
+@pytest.mark.parametrize(("change", "sentence"), BAYS, ids=[str(sorted(case[0].items()))[:40] for case in BAYS])
+def test_bay(system: System, model: str, change: dict[str, Any], sentence: str) -> None:
+    name = unique("bad")
+    answer = system.call("POST", "/v1/bays", {"name": name, "baymodel_id": model, **change})
+    assert answer.status_code == 400
+    assert sentence in detail(answer)
+    assert system.call("GET", f"/v1/bays/{name}").status_code == 404
+
+
+BAYMODELS: list[tuple[dict[str, Any], str]] = [
+    ({"coe": "foo"}, BAD.format("coe", "foo", "Value should be one of: kubernetes, swarm, mesos")),
+    ({"coe": None}, "Requested COE type Unset is not supported."),
+    ({"image_id": None}, BAD.format("image_id", None, "Mandatory field missing.")),
+    ({"keypair_id": None}, BAD.format("keypair_id", None, "Mandatory field missing.")),
+    ({"image_id": "nope"}, "Image nope could not be found."),
+    ({"flavor_id": "nope"}, "Unable to find flavor nope."),
+    ({"master_flavor_id": "nope"}, "Unable to find flavor nope."),
+    ({"external_network_id": "nope"}, "Unable to find external network nope."),
+    ({"fixed_network": "nope"}, "Unable to find fixed network nope."),
+    ({"fixed_subnet": "nope"}, "Unable to find fixed subnet nope."),
+    (
+        {"network_driver": "docker"},
+        "Network driver type docker is not supported, expecting a flannel/calico/cilium/unspecified network driver.",
+    ),
+    (
+        {"volume_driver": "rexray"},
+        "Volume driver type rexray is not supported, expecting a cinder/unspecified volume driver.",
+    ),
+    ({"dns_nameserver": "nope"}, "Expected a single dns address or comma separated dns list, but received nope."),
+    (
+        {"docker_volume_size": 2},
+        "docker volume size 2 GB is not valid, expecting minimum value 3GB for devicemapper storage driver.",
+    ),
+    ({"docker_volume_size": 0}, BAD.format("docker_volume_size", 0, "Value should be greater or equal to 1")),
+    ({"apiserver_port": 80}, BAD.format("apiserver_port", 80, "Value should be greater or equal to 1024")),
+    ({"apiserver_port": 70000}, BAD.format("apiserver_port", 70000, "Value should be lower or equal to 65535")),
+    ({"server_type": "x"}, BAD.format("server_type", "x", "Value should be one of: vm, bm")),
+    ({"server_type": "bm"}, "Cluster type (bm, fedora-atomic, kubernetes) not supported."),
+    ({"coe": "swarm"}, "Cluster type (vm, fedora-atomic, swarm) not supported."),
+    ({"image_id": "coreos"}, "Cluster type (vm, coreos, kubernetes) not supported."),
+    ({"tls_disabled": "maybe"}, BAD.format("tls_disabled", "maybe", "Value should be one of: true, false")),
+    ({"http_proxy": "x" * 256}, "Value should have a maximum character requirement of 255"),
+    ({"ssh_authorized_key": "ssh-rsa AAAA"}, "It is no longer taken: name a Nova key pair in keypair_id."),
+    ({"bogus": 1, "other": 2}, "Unknown attribute for argument baymodel: bogus, other"),
+    ({"labels": ["a"]}, BAD.format("labels", ["a"], "Value not a valid dict: ['a']")),
+    ({"cluster_distro": "x"}, BAD.format("cluster_distro", "x", "Cannot set read only field.")),
+]
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"), BAYMODELS, ids=[str(sorted(case[0].items()))[:40] for case in BAYMODELS]
+)
+def test_baymodel(system: System, change: dict[str, Any], sentence: str) -> None:
+    answer = system.call("POST", "/v1/baymodels", {**MODEL, **change})
+    assert answer.status_code == 400
+    assert sentence in detail(answer)
+
+
+@pytest.mark.parametrize("path", ["/v1/bays", "/v1/baymodels", "/v1/certificates"])
+@pytest.mark.parametrize(
+    ("raw", "sentence"),
+    [
+        (b"", 'Missing argument: "{}"'),
+        (b"  ", 'Missing argument: "{}"'),
+        (b"{", "Request is not in valid JSON format"),
+        (b'{"name": NaN}', "Request is not in valid JSON format"),
+        (b'{"name": "\\ud800"}', "Request is not in valid JSON format"),
+        (b"\xff\xfe", "Request is not in valid JSON format"),
+        (b"[" * 100_000, "Request is not in valid JSON format"),
+        (b"[]", "Invalid input for field/attribute {}. Value: '[]'. Value not a valid dict: []"),
+        (b'"x"', "Invalid input for field/attribute {}. Value: 'x'. Value not a valid dict: x"),
+        (b'{"name": "a\\u0000b"}', "The character U+0000 is not allowed."),
+    ],
+)
+def test_body_of_no_use(system: System, path: str, raw: bytes, sentence: str) -> None:
+    argument = {"/v1/bays": "bay", "/v1/baymodels": "baymodel", "/v1/certificates": "certificate"}[path]
+    answer = system.call("POST", path, raw=raw)
+    assert answer.status_code == 400
+    assert sentence.replace("{}", argument) in detail(answer)
+
+
+def test_keypair_is_looked_for_when_a_bay_is_made(system: System) -> None:
+    model = system.baymodel(keypair_id="nobody-has-this")
+    answer = system.call("POST", "/v1/bays", {"baymodel_id": model["uuid"]})
+    assert answer.status_code == 404
+    assert detail(answer) == "Unable to find keypair nobody-has-this."
+
+
+def test_bay_needs_an_external_network(system: System) -> None:
+    model = system.baymodel(external_network_id=None)
+    answer = system.call("POST", "/v1/bays", {"baymodel_id": model["uuid"]})
+    assert answer.status_code == 400
+    assert "external_network_id" in detail(answer)
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "sentence"),
+    [
+        ("limit=0", 400, "Limit must be positive"),
+        ("limit=-1", 400, "Limit must be positive"),
+        ("limit=abc", 400, "invalid literal for int() with base 10: 'abc'"),
+        ("marker=abc", 400, "Expected a uuid but received abc."),
+        ("sort_dir=up", 400, "Invalid sort direction: up. Acceptable values are 'asc' or 'desc'"),
+        ("sort_key=nope", 400, 'The sort_key value "nope" is an invalid field for sorting'),
+        ("sort_key=labels", 400, 'The sort_key value "labels" is an invalid field for sorting'),
+    ],
+)
+@pytest.mark.parametrize("path", ["/v1/bays", "/v1/bays/detail", "/v1/baymodels", "/v1/baymodels/detail"])
+def test_list_queries(system: System, path: str, query: str, status: int, sentence: str) -> None:
+    answer = system.call("GET", f"{path}?{query}")
+    assert answer.status_code == status
+    assert sentence in detail(answer)
+
+
+def test_marker_that_nobody_has(system: System) -> None:
+    unknown = "11111111-2222-3333-4444-555555555555"
+    answer = system.call("GET", f"/v1/bays?marker={unknown}")
+    assert answer.status_code == 404
+    assert detail(answer) == f"Bay {unknown} could not be found."
+
+
+@pytest.mark.parametrize("path", ["/v1/bays/a%00b", "/v1/baymodels/%00", "/v1/bays?marker=%00"])
+def test_nul_in_the_address(system: System, path: str) -> None:
+    assert system.call("GET", path).status_code == 400

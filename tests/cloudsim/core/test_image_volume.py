@@ -1,0 +1,60 @@
+"""Glance and Cinder."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from cloudsim.fixtures import IMAGES, project_id
+from tests.cloudsim.core.conftest import Login
+
+
+async def test_images_by_name_and_id(client: httpx.AsyncClient, login: Login) -> None:
+    headers = await login()
+    for name, (distro, *_) in IMAGES.items():
+        found = (await client.get(f"/image/v2/images?name={name}", headers=headers)).json()["images"]
+        assert [i["os_distro"] for i in found] == [distro]
+        shown = (await client.get(f"/image/v2/images/{found[0]['id']}", headers=headers)).json()
+        assert shown == found[0]
+        assert shown["status"] == "active"
+    assert (await client.get("/image/v2/images/coreos", headers=headers)).status_code == 404
+    assert (await client.get("/image/v2/images")).status_code == 401
+    assert (await client.get("/image/")).json()["versions"][0]["links"]
+
+
+async def test_volumes(client: httpx.AsyncClient, login: Login) -> None:
+    headers = await login()
+    base = f"/volume/v3/{project_id('demo')}"
+    made = await client.post(f"{base}/volumes", json={"volume": {"size": 5, "name": "v"}}, headers=headers)
+    assert made.status_code == 202
+    volume = made.json()["volume"]
+    assert (volume["status"], volume["volume_type"]) == ("available", "lvmdriver-1")
+    assert [v["id"] for v in (await client.get(f"{base}/volumes?name=v", headers=headers)).json()["volumes"]]
+    assert (await client.get(f"{base}/volumes/detail?name=w", headers=headers)).json()["volumes"] == []
+    absolute = (await client.get(f"{base}/limits", headers=headers)).json()["limits"]["absolute"]
+    assert absolute["totalGigabytesUsed"] == 5
+    url = f"{base}/volumes/{volume['id']}"
+    assert (await client.delete(url, headers=headers)).status_code == 202
+    assert (await client.get(url, headers=headers)).status_code == 404
+
+
+async def test_types(client: httpx.AsyncClient, login: Login) -> None:
+    headers = await login()
+    base = f"/volume/v3/{project_id('demo')}"
+    found = (await client.get(f"{base}/types", headers=headers)).json()["volume_types"]
+    assert [t["name"] for t in found] == ["lvmdriver-1"]
+    for type_id in ("default", found[0]["id"]):
+        assert (await client.get(f"{base}/types/{type_id}", headers=headers)).json()["volume_type"] == found[0]
+    assert (await client.get(f"{base}/types/no", headers=headers)).status_code == 404
+
+
+@pytest.mark.parametrize(("body", "status"), [({"size": 0}, 400), ({}, 400), ({"size": 1, "volume_type": "no"}, 404)])
+async def test_bad_volumes(client: httpx.AsyncClient, login: Login, body: dict[str, object], status: int) -> None:
+    url = f"/volume/v3/{project_id('demo')}/volumes"
+    assert (await client.post(url, json={"volume": body}, headers=await login())).status_code == status
+
+
+async def test_another_project_s_path_is_refused(client: httpx.AsyncClient, login: Login) -> None:
+    answer = await client.get(f"/volume/v3/{project_id('alt')}/volumes", headers=await login())
+    assert answer.status_code == 400
+    assert answer.json()["badRequest"]["message"] == "Malformed request url"

@@ -1,0 +1,4 @@
+#!/bin/sh
+. /etc/sysconfig/heat-params
+systemctl enable kubelet
+systemctl start kubelet

@@ -1,0 +1,133 @@
+"""Bays that the driver tests render, and ways to read what came out."""
+
+from __future__ import annotations
+
+import dataclasses
+import email
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from shared.drivers.contract import BayFacts, BaySecrets, Driver, RenderedStack
+
+SECRET = "zq7-secret_of_the_credential"
+CREDENTIAL = BaySecrets(application_credential_id="a1b2c3d4e5f6", application_credential_secret=SECRET)
+CA = "-----BEGIN CERTIFICATE-----\nMIIBexample\n-----END CERTIFICATE-----\n"
+
+BASE = BayFacts(
+    bay_id="0c2a1b5e-2f9d-4b5c-9a52-6d6b1d9f1a01",
+    bay_name="web",
+    project_id="5f1e6c2ab8f54a0e9b5dbb61c54c8a77",
+    generation=1,
+    stack_name="Web-0c2a1b5e2f9d-1",
+    operation_id="77777777-3333-4333-8333-111111111111",
+    api_url="http://192.0.2.10:9511/v1",
+    keystone_url="http://192.0.2.10:5000/v3",
+    region="RegionOne",
+    coe="kubernetes",
+    server_type="vm",
+    os_distro="fedora-atomic",
+    node_count=2,
+    master_count=1,
+    flavor_id="m1.small",
+    master_flavor_id="m1.medium",
+    image_id="fedora-21-atomic-5",
+    external_network_id="public",
+    ca_pem=CA,
+    keypair_name="testkey",
+    ssh_public_key="ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExample jérôme@example.org",
+)
+
+CASES: dict[str, dict[str, Any]] = {
+    "default": {},
+    "no-tls": {"tls_disabled": True, "ca_pem": "", "apiserver_port": 8081, "timeout_minutes": 0},
+    "existing-network": {
+        "fixed_network": "office",
+        "fixed_subnet": "office-v4",
+        "floating_ip_enabled": False,
+        "labels": {"flannel_network_cidr": "172.20.0.0/15", "flannel_backend": "vxlan"},
+    },
+    "everything": {
+        "volume_driver": "cinder",
+        "docker_volume_size": 5,
+        "docker_storage_driver": "overlay",
+        "http_proxy": "http://proxy.example.org:3128",
+        "https_proxy": "http://proxy.example.org:3128",
+        "no_proxy": "10.0.0.5,.example.org",
+        "dns_nameserver": "8.8.8.8,9.9.9.9",
+        "insecure_registry": "registry.example.org:5000",
+        "apiserver_port": 7443,
+        "cloud_ca_pem": CA,
+        "timeout_minutes": 30,
+        "labels": {"flannel_backend": "host-gw", "flannel_network_subnetlen": "26", "unknown": "kept"},
+        "node_sources": {"k8s_hyperkube_image": "mirror.example.org/hyperkube:v1.2.0"},
+    },
+}
+
+
+def facts(driver: Driver, **changes: Any) -> BayFacts:
+    server_type, os_distro, coe = driver.key
+    return dataclasses.replace(BASE, server_type=server_type, os_distro=os_distro, coe=coe, **changes)
+
+
+def render(driver: Driver, case: str) -> RenderedStack:
+    return driver.render(facts(driver, **CASES[case]), CREDENTIAL)
+
+
+def templates(stack: RenderedStack) -> dict[str, dict[str, Any]]:
+    """All templates of a stack by name; the outermost is `bay.yaml`."""
+    nested = {name: yaml.safe_load(text) for name, text in stack.files.items() if name.endswith(".yaml")}
+    return {"bay.yaml": yaml.safe_load(stack.template)} | nested
+
+
+def resources(stack: RenderedStack, kind: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """(template, name, resource) of every resource of one type."""
+    for template, document in templates(stack).items():
+        for name, resource in document["resources"].items():
+            if resource["type"] == kind:
+                yield template, name, resource
+
+
+@dataclass(frozen=True)
+class UserData:
+    """User-data as cloud-init takes it apart."""
+
+    scripts: dict[str, str]
+    config: dict[str, Any]
+
+    @property
+    def files(self) -> dict[str, dict[str, str]]:
+        return {entry["path"]: entry for entry in self.config["write_files"]}
+
+
+def user_data(stack: RenderedStack) -> dict[str, UserData]:
+    """By role."""
+    found = {}
+    for name, text in stack.files.items():
+        if name.endswith(".user-data"):
+            found[name.removesuffix(".user-data")] = take_apart(text)
+    return found
+
+
+def take_apart(text: str) -> UserData:
+    scripts: dict[str, str] = {}
+    configs: list[dict[str, Any]] = []
+    for part in email.message_from_string(text).walk():
+        if part.get_content_type() == "text/x-shellscript":
+            scripts[str(part.get_filename())] = str(part.get_payload())
+        elif part.get_content_type() == "text/cloud-config":
+            configs.append(yaml.safe_load(str(part.get_payload())))
+    (config,) = configs
+    return UserData(scripts=scripts, config=config)
+
+
+def tool(name: str) -> str:
+    """A program: the project's own environment first, then the machine's."""
+    here = Path(__import__("sys").executable).parent / name
+    found = str(here) if here.exists() else shutil.which(name)
+    assert found, f"this test needs {name}"
+    return found
