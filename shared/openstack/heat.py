@@ -142,16 +142,15 @@ class HeatClient:
         environment: Mapping[str, object] | None = None,
     ) -> StackChanges:
         """What the update would do to servers; nothing is changed. `StackChanges` says how far it can be believed."""
-        reply = await self.session.call(
-            SERVICE,
-            "PATCH",
-            f"{await self._path(stack_id)}/preview",
-            json=_patch(parameters, template, files, environment),
-            params={"show_nested": "true"},
-            resource=f"stack {stack_id}",
-            wants_json=True,
-        )
-        return StackChanges.read(reply.json().doc("resource_changes"))
+        path = f"{await self._path(stack_id)}/preview"
+        body = _patch(parameters, template, files, environment)
+        try:
+            return await self._preview(path, body, stack_id, nested=True)
+        except CloudError as error:
+            if error.status != 400:
+                raise
+            # Either Heat cannot preview nested stacks here, or the update is wrong, which the second answer will say.
+            return await self._preview(path, body, stack_id, nested=False)
 
     async def delete(self, stack_id: str) -> bool:
         """Begin the deletion; False when there is no such stack."""
@@ -187,6 +186,18 @@ class HeatClient:
         """
         body = {"template": template, "files": dict(files), "environment": dict(environment)}
         await self.session.call(SERVICE, "POST", "/validate", json=body)
+
+    async def _preview(self, path: str, body: object, stack_id: str, *, nested: bool) -> StackChanges:
+        reply = await self.session.call(
+            SERVICE,
+            "PATCH",
+            path,
+            json=body,
+            params={"show_nested": "true"} if nested else None,
+            resource=f"stack {stack_id}",
+            wants_json=True,
+        )
+        return StackChanges.read(reply.json().doc("resource_changes"), nested=nested)
 
     async def _list(self, params: Mapping[str, str]) -> list[StackSummary]:
         found = await self.session.get(SERVICE, "/stacks", params=params)

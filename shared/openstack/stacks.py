@@ -126,22 +126,28 @@ class StackEvent:
 
 @dataclass(frozen=True, slots=True)
 class StackChanges:
-    """What an update would do, all nested stacks included, as far as Heat can tell beforehand.
+    """What an update would do, as far as Heat (27) can tell beforehand.
 
-    Two things cannot be read from it. Kinds other than servers are reported replaced when they are not. And *which*
-    members leave a group is wrong: a preview does not look at removal policies, nor at indices removed earlier, so
-    members 0 and 2 at count 2 read as "2 deleted, 1 added". So ask only whether any server would be replaced, and
-    whether there would be fewer of them than the operation wants.
+    Three things cannot be read from it. Kinds other than servers are reported replaced when they are not. *Which*
+    members leave a group is wrong: a preview understands neither server ids in removal policies nor indices removed
+    earlier, so members 0 and 2 at count 2 read as "2 deleted, 1 added". And where a group of nested stacks would gain
+    a member, earlier removals included, Heat cannot preview nested stacks at all; `nested` is False then. So ask only
+    whether any server would be replaced, and whether there would be fewer of them than the operation wants.
     """
 
     replaced: tuple[StackResource, ...]
     deleted: tuple[StackResource, ...]
     added: tuple[StackResource, ...]
+    nested: bool = True
+    """Whether nested stacks were looked into."""
 
     @classmethod
-    def read(cls, doc: Doc) -> StackChanges:
+    def read(cls, doc: Doc, *, nested: bool = True) -> StackChanges:
         """From a preview's `resource_changes`."""
-        return cls(*(tuple(map(StackResource.read, doc.docs(kind))) for kind in ("replaced", "deleted", "added")))
+        replaced, deleted, added = (
+            tuple(map(StackResource.read, doc.docs(kind))) for kind in ("replaced", "deleted", "added")
+        )
+        return cls(replaced, deleted, added, nested)
 
     @property
     def replaced_servers(self) -> tuple[StackResource, ...]:

@@ -136,7 +136,7 @@ async def write_dead_letter(engine: AsyncEngine, service: str, letter: DeadLette
             queue=letter.queue,
             message_id=raw.id or None,
             name=raw.name or None,
-            version=int(raw.version) if raw.version.isdigit() and len(raw.version) < 9 else None,
+            version=int(raw.version) if raw.version.isascii() and raw.version.isdecimal() and len(raw.version) < 9 else None,
             body=raw.body.decode(errors="replace"),
             headers=raw.headers,
             reason=letter.reason,

@@ -46,6 +46,7 @@ async def proxied(world: World) -> AsyncIterator[FaultProxy]:
     """A proxy before the world's server, up until every bus is closed."""
     if world.upstream == "":
         pytest.skip("the given server cannot be proxied")
+    world.heartbeat = 1 if world.kind == "postgres" else 2
     async with FaultProxy(world.upstream) as proxy:
         try:
             yield proxy

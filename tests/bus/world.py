@@ -72,7 +72,7 @@ class World(ABC):
 
     kind: str
     redelivery_seconds = 1.0
-    heartbeat = 2
+    heartbeat = 5
 
     def __init__(self, *, amqp_url: str | None, database_url: str) -> None:
         self.amqp_url = amqp_url

@@ -47,9 +47,8 @@ async def test_a_bay_is_born_grows_and_dies(stack: LocalStack) -> None:
 async def test_a_broken_cloud_ends_in_a_reason_that_names_the_resource(stack: LocalStack) -> None:
     async with stack.client("demo") as client:
         model = await client.create_baymodel(BAYMODEL)
-        await control(
-            stack, "/heat", "POST", {"fail": [{"type": "OS::Nova::Server", "reason": "No valid host was found."}]}
-        )
+        fault = {"effect": "fail", "type": "OS::Nova::Server", "reason": "No valid host was found."}
+        await control(stack, "/heat/behaviours", "POST", fault)
         bay = await client.create_bay({"name": "broken", "baymodel_id": model.uuid, "node_count": 1})
         assert await settled(client, bay) == "CREATE_FAILED"
         why = await reason(client, bay)

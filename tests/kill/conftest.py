@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,7 +19,7 @@ async def killable(root: Path, bus: str) -> AsyncIterator[tuple[LocalStack, Path
     """A stack on this bus and the folder where its fail-points are armed."""
     points = root / "failpoints"
     points.mkdir()
-    amqp_url = await asyncio.to_thread(rabbitmq_url) if bus == "rabbitmq" else None
+    amqp_url = rabbitmq_url() if bus == "rabbitmq" else None
     stack = LocalStack(
         root / "stack",
         bus=bus,  # type: ignore[arg-type] # one of the two, by the callers

@@ -144,9 +144,7 @@ class _Run:
         bays = await self.client.bays()
         counts = await cloud_counts(self.stack)
         servers = sum(bay.node_count + bay.master_count for bay in bays)
-        top = [
-            one for one in (await control(self.stack, "/state?kind=stack"))["records"] if not one["attrs"].get("parent")
-        ]
+        top = [one for one in (await control(self.stack, "/heat/stacks"))["stacks"] if one["parent"] is None]
         assert len(top) == len(bays)
         assert counts["server"] - self.before["server"] == servers
         assert counts["volume"] - self.before["volume"] == servers

@@ -26,17 +26,24 @@ async def add(
     headers: Mapping[str, str],
     reason: str,
 ) -> None:
-    """Write one down. NUL characters, which Postgres cannot hold, are shown as the replacement character."""
+    """Write one down. NUL characters, which Postgres cannot hold, are shown as the replacement character.
+
+    Anything of a letter may be nonsense, and one that could not be written would come back for ever.
+    """
     await conn.execute(
         insert(dead_letters).values(
             id=uuid4(),
             service=service,
             queue=queue,
-            message_id=message_id,
-            name=name,
+            message_id=None if message_id is None else _clean(message_id),
+            name=None if name is None else _clean(name),
             version=version,
-            body=body[:BODY_KEPT].replace("\x00", "\ufffd"),
-            headers=dict(headers),
-            reason=reason,
+            body=_clean(body),
+            headers={_clean(key): _clean(value) for key, value in headers.items()},
+            reason=_clean(reason),
         )
     )
+
+
+def _clean(text: str) -> str:
+    return text[:BODY_KEPT].replace("\x00", "\ufffd")
