@@ -30,7 +30,9 @@ CPU_LIMIT_MS, MEMORY_LIMIT_KB = 15.0, 60.0
 
 def body(name: str) -> bytes:
     """The request, as it comes over the wire: parsing it is part of the cost."""
-    payload = (DATA / "configure-node.sh").read_text() + "# a line of payload of ordinary length, again and again\n" * 430
+    payload = (
+        DATA / "configure-node.sh"
+    ).read_text() + "# a line of payload of ordinary length, again and again\n" * 430
     files = {
         "kubemaster.yaml": (DATA / "kubemaster.yaml").read_text(),
         "kubeminion.yaml": (DATA / "kubeminion.yaml").read_text(),
@@ -90,7 +92,9 @@ def main() -> int:
         _, memory, _, _ = asyncio.run(measure(count, keep_user_data=keep, trace=True))
         missed |= cpu > CPU_LIMIT_MS or memory > MEMORY_LIMIT_KB
         what = "kept" if keep else "dropped"
-        print(f"{what:<10} {count:>6} {resources:>9} {cpu:>7.2f} {CPU_LIMIT_MS:>6.0f} {memory:>8.1f} {MEMORY_LIMIT_KB:>6.0f}")
+        print(
+            f"{what:<10} {count:>6} {resources:>9} {cpu:>7.2f} {CPU_LIMIT_MS:>6.0f} {memory:>8.1f} {MEMORY_LIMIT_KB:>6.0f}"
+        )
     return int(missed)
 
 

@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 
 # Loop turns given to woken tasks before virtual time moves on, so that a task that sleeps again is seen in time.
 _SETTLE_TURNS = 25
-# Cancelled timers are swept out of the heap when it has doubled since the last sweep; below this many it is not worth it.
+# Cancelled timers are swept out of the heap when it has doubled since the last sweep, from this size on.
 _SWEEP_FROM = 256
 
 
@@ -115,8 +115,8 @@ class Clock:
             raise ValueError(f"time does not run backwards: {seconds}")
         await self._settle()
         target = self.elapsed() + seconds
-        while self._heap and self._heap[0].due <= target:
-            self._shift(self._heap[0].due)
+        while (due := self._next_due()) is not None and due <= target:
+            self._shift(due)
             self._fire()
             await self._settle()
         self._shift(target)
@@ -147,6 +147,12 @@ class Clock:
         heapq.heapify(self._heap)
         self._sweep_at = max(_SWEEP_FROM, 2 * len(self._heap))
 
+    def _next_due(self) -> float | None:
+        """When the earliest timer that still matters is due."""
+        while self._heap and self._heap[0].callback is None:
+            heapq.heappop(self._heap)
+        return self._heap[0].due if self._heap else None
+
     def _shift(self, elapsed: float) -> None:
         """Jump to a point in simulated time that is not behind us."""
         step = max(0.0, elapsed - self.elapsed())
@@ -175,9 +181,8 @@ class Clock:
         if self._armed is not None:
             self._armed.cancel()
             self._armed = None
-        while self._heap and self._heap[0].callback is None:
-            heapq.heappop(self._heap)
-        if self.virtual or not self._heap:
+        due = self._next_due()
+        if self.virtual or due is None:
             return
-        delay = max(0.0, self._heap[0].due - self.elapsed()) / self._speed
+        delay = max(0.0, due - self.elapsed()) / self._speed
         self._armed = asyncio.get_running_loop().call_later(delay, self._on_loop_timer)

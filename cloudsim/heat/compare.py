@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from cloudsim.heat.stack import COMPLETE, Resource, Stack, snapshot
+from cloudsim.heat.stack import COMPLETE, Resource, Stack, differences, snapshot
 from cloudsim.heat.template import ResourceDefinition
 
 
@@ -33,13 +33,8 @@ def verdict(resource: Resource, definition: ResourceDefinition, type_name: str, 
     if failed and kind.broken(resource):
         return None
     props = kind.prepare(context, definition)
-    changed = differences(resource.properties, snapshot(props))
+    changed = differences(resource.properties, snapshot(props, whole=kind.whole))
     if kind.replaces(changed, props):
         return None
     changed -= kind.ignores(props)
     return Verdict(update=bool(changed) or failed, props=props, changed=changed)
-
-
-def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> frozenset[str]:
-    """Names of properties whose snapshots differ."""
-    return frozenset(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))

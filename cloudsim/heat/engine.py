@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -42,7 +42,7 @@ class Plan:
     environment: Environment
     files: Mapping[str, str]
     params: Mapping[str, Any]
-    tags: list[str] = field(default_factory=list)
+    tags: Sequence[str] = ()
     timeout_mins: int | None = None
     disable_rollback: bool = True
 
@@ -98,8 +98,8 @@ class Engine:
         return load(text, self.world.settings.max_template_size)
 
     def record_status(self, stack: Stack) -> None:
-        """Keep the store's record of a stack in step."""
-        record = self.world.store.get("stack", stack.id)
+        """Keep the store's record of a root stack in step; nested ones have none."""
+        record = self.world.store.get("stack", stack.id) if stack.parent is None else None
         if record is not None:
             self.world.store.update(record, stack_status=stack.full_status)
 
@@ -121,11 +121,7 @@ class Engine:
 
     def roots_of(self, project_id: str) -> list[Stack]:
         """A project's living root stacks; costs what the project's stacks cost, however many others there are."""
-        found = (
-            self.stacks.get(record.id)
-            for record in self.world.store.list("stack", project_id)
-            if "parent" not in record.attrs
-        )
+        found = (self.stacks.get(record.id) for record in self.world.store.list("stack", project_id))
         return [stack for stack in found if stack is not None]
 
     def find(self, project_id: str, wanted: str, *, deleted: bool = True) -> Stack:
@@ -265,18 +261,16 @@ class Engine:
     def register(self, stack: Stack) -> None:
         """A stack exists from here on."""
         self.stacks[stack.id] = stack
-        attrs = {"stack_name": stack.name, "stack_status": stack.full_status}
         if stack.parent is None:
             self.names[stack.project_id, stack.name] = stack.id
-        else:
-            attrs["parent"] = stack.parent.stack.id
-        self.world.store.create("stack", stack.project_id, attrs, id=stack.id)
+            attrs = {"stack_name": stack.name, "stack_status": stack.full_status}
+            self.world.store.create("stack", stack.project_id, attrs, id=stack.id)
 
     def forget(self, stack: Stack) -> None:
         """A stack is gone; a root can be shown by id for a while."""
         self.stacks.pop(stack.id, None)
-        self.world.store.delete("stack", stack.id)
         if stack.parent is None:
+            self.world.store.delete("stack", stack.id)
             if self.names.get((stack.project_id, stack.name)) == stack.id:
                 del self.names[stack.project_id, stack.name]
             self.deleted[stack.id] = stack

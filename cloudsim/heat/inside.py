@@ -8,8 +8,8 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from cloudsim.heat import views
 from cloudsim.heat import requests as bodies
+from cloudsim.heat import views
 from cloudsim.heat.access import Access, HeatRoute, MayAccess, answer, flag
 from cloudsim.heat.errors import BadRequest, EntityNotFound, NotSupported
 from cloudsim.heat.resources.waits import HandleState
@@ -163,7 +163,7 @@ async def show_template(may: MayAccess, name: str, stack_id: str) -> Response:
     if "resources" in template.raw or not template.resources:
         return answer(template.raw)
     members = {
-        key: {"type": one.type, "properties": one.values}
+        key: {"type": one.type, "properties": dict(one.values)}
         for key, one in template.resources.items()
         if isinstance(one, MemberDefinition)
     }

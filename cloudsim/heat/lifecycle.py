@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from contextlib import suppress
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from cloudsim.errors import ApiFault
@@ -16,7 +17,7 @@ from cloudsim.heat import compare
 from cloudsim.heat.behaviour import Rule
 from cloudsim.heat.errors import HeatFault, ResourceFailure
 from cloudsim.heat.resources.base import Waiting
-from cloudsim.heat.stack import COMPLETE, FAILED, IN_PROGRESS, Resource, Stack, snapshot
+from cloudsim.heat.stack import COMPLETE, FAILED, IN_PROGRESS, NO_PROPERTIES, Resource, Stack, snapshot
 from cloudsim.heat.template import ResourceDefinition
 from cloudsim.heat.walk import walk
 
@@ -177,8 +178,14 @@ def requirements(stack: Stack, enabled: Mapping[str, ResourceDefinition]) -> dic
             wanted |= subnets
         elif routes and definition.type in _NEED_ROUTES:
             wanted |= routes
-        needs[name] = wanted if wanted <= enabled.keys() else wanted & enabled.keys()
+        needs[name] = _shared(wanted if wanted <= enabled.keys() else wanted & enabled.keys())
     return needs
+
+
+@lru_cache(maxsize=4096)
+def _shared(names: frozenset[str]) -> frozenset[str]:
+    """One object for equal sets: the stacks of a template all have the same."""
+    return names
 
 
 def _visit(engine: Engine, stack: Stack, definition: ResourceDefinition, requires: frozenset[str]) -> Waiting | None:
@@ -194,8 +201,8 @@ def _visit(engine: Engine, stack: Stack, definition: ResourceDefinition, require
                 _put_back(stack, current, candidate)
                 candidate.definition, candidate.requires = definition, requires
                 return _update(engine, candidate, verdict) if verdict.update else None
-        stack.leftovers.append(current)
-    resource = Resource(stack, definition, engine.kind_of(type_name), type_name)
+        stack.leftovers = (*stack.leftovers, current)
+    resource = Resource(stack, definition, engine.kind_of(type_name))
     resource.requires = requires
     stack.resources[name] = resource
     return begin(engine, resource, "CREATE", partial(_create, engine, resource), resource.kind.schema.create_seconds)
@@ -213,21 +220,22 @@ def _verdict(resource: Resource, definition: ResourceDefinition, type_name: str)
 def _put_back(stack: Stack, current: Resource, chosen: Resource) -> None:
     """A rollback takes up again what was replaced before and not yet deleted."""
     if chosen is not current:
-        stack.leftovers.remove(chosen)
-        stack.leftovers.append(current)
+        stack.leftovers = (*(one for one in stack.leftovers if one is not chosen), current)
         stack.resources[chosen.name] = chosen
 
 
 def _create(engine: Engine, resource: Resource) -> Waiting | None:
     props = resource.kind.prepare(resource.stack, resource.definition)
-    resource.properties = {} if resource.kind.nested else snapshot(props)
+    resource.properties = NO_PROPERTIES if resource.kind.nested else snapshot(props, whole=resource.kind.whole)
     return resource.kind.create(engine, resource, props)
 
 
 def _update(engine: Engine, resource: Resource, verdict: compare.Verdict) -> Waiting | None:
     def start() -> Waiting | None:
         wait = resource.kind.update(engine, resource, verdict.props, verdict.changed)
-        resource.properties = {} if resource.kind.nested else snapshot(verdict.props)
+        resource.properties = (
+            NO_PROPERTIES if resource.kind.nested else snapshot(verdict.props, whole=resource.kind.whole)
+        )
         return wait
 
     return begin(engine, resource, "UPDATE", start, 0 if resource.kind.nested else _IN_PLACE_SECONDS)
@@ -264,6 +272,7 @@ async def _finish(
         if seconds:
             await engine.world.clock.sleep(seconds)
         if rule is not None and rule.effect == "fail":
+            resource.kind.spoil(engine, resource)
             raise ResourceFailure(rule.error_type, rule.reason)
         if wait is not None:
             await wait()
@@ -330,15 +339,16 @@ def _remove(resource: Resource) -> None:
     stack = resource.stack
     if stack.resources.get(resource.name) is resource:
         del stack.resources[resource.name]
-    elif resource in stack.leftovers:
-        stack.leftovers.remove(resource)
+    else:
+        stack.leftovers = tuple(one for one in stack.leftovers if one is not resource)
 
 
 def drop_everything(engine: Engine, stack: Stack) -> None:
-    """Delete a tree at once and without a trace: the "lose a stack" fault."""
-    for part in list(stack.tree()):
-        for resource in (*part.resources.values(), *part.leftovers):
-            if resource.nested is None:
-                resource.kind.delete(engine, resource)
-    for part in list(stack.tree()):
-        engine.forget(part)
+    """Delete a tree at once and without a trace: the "lose a stack" fault. What is in use elsewhere stays."""
+    for resource in reversed((*stack.resources.values(), *stack.leftovers)):  # users were made after what they use
+        if resource.nested is not None:
+            drop_everything(engine, resource.nested)
+            continue
+        with suppress(ApiFault):
+            resource.kind.delete(engine, resource)
+    engine.forget(stack)

@@ -82,13 +82,13 @@ class ParameterSchema:
 
 def _string(value: Any) -> str:
     if isinstance(value, (Mapping, list)):
-        raise ValueError("Value must be a string")
+        raise TypeError("Value must be a string")
     return value if isinstance(value, str) else str(value)
 
 
 def _number(value: Any) -> int | float:
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        raise ValueError("Value must be a number")
+        raise TypeError("Value must be a number")
     if not isinstance(value, str):
         return value
     try:
@@ -121,7 +121,7 @@ def _comma_delimited_list(value: Any) -> list[Any]:
     if isinstance(value, list):
         return value
     if not isinstance(value, str):
-        raise ValueError("Value must be a comma-delimited list string")
+        raise TypeError("Value must be a comma-delimited list string")
     return [part.strip() for part in value.split(",")] if value.strip() else []
 
 

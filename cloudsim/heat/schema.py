@@ -80,20 +80,20 @@ def _check_keys(keys: frozenset[str], value: Any) -> None:
         if item is None:
             continue
         if not isinstance(item, Mapping):
-            raise ValueError(f'"{item}" is not a map')
+            raise TypeError(f'"{item}" is not a map')
         if unknown := sorted(set(item) - keys):
             raise ValueError(f"Unknown Property {unknown[0]}")
 
 
 def _string(value: Any) -> str:
     if isinstance(value, (Mapping, list)):
-        raise ValueError("Value must be a string; got a map or list")
+        raise TypeError("Value must be a string; got a map or list")
     return value if isinstance(value, str) else str(value)
 
 
 def _number(value: Any) -> int | float:
     if isinstance(value, (Mapping, list)):
-        raise ValueError("Value must be a number")
+        raise TypeError("Value must be a number")
     if isinstance(value, (int, float)):
         return value
     try:
@@ -104,9 +104,9 @@ def _number(value: Any) -> int | float:
 
 def _integer(value: Any) -> int:
     if isinstance(value, (Mapping, list)):
-        raise ValueError("Value must be an integer")
+        raise TypeError("Value must be an integer")
     if isinstance(value, float) and not value.is_integer():
-        raise ValueError(f"Value '{value}' is not an integer")
+        raise TypeError(f"Value '{value}' is not an integer")
     try:
         return int(value)
     except ValueError:
@@ -126,13 +126,13 @@ def _list(value: Any) -> list[Any]:
     if isinstance(value, str):
         return [part.strip() for part in value.split(",")] if value else []
     if not isinstance(value, (list, tuple)):
-        raise ValueError(f'"{value}" is not a list')
-    return list(value)
+        raise TypeError(f'"{value}" is not a list')
+    return value if isinstance(value, list) else list(value)
 
 
 def _map(value: Any) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise ValueError(f'"{value}" is not a map')
+        raise TypeError(f'"{value}" is not a map')
     return value
 
 

@@ -7,6 +7,7 @@ literal values belong to the cached template, and of large property values only 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from cloudsim.heat.environment import Environment
@@ -19,51 +20,63 @@ if TYPE_CHECKING:
 
 COMPLETE, FAILED, IN_PROGRESS = "COMPLETE", "FAILED", "IN_PROGRESS"
 _LARGE = 200
-_EVENT = 5  # entries of the flat event list that one event takes
+_EVENT = 3  # entries of the flat event list that one event takes
+_USUAL = "state changed"
 
 
 class Resource:
     """One resource of a stack. `properties` is a snapshot for comparison; `data` belongs to the resource's kind."""
 
     __slots__ = (
-        "action",
+        "_state",
         "created_at",
         "data",
         "definition",
         "kind",
-        "name",
         "nested",
         "physical_id",
         "properties",
         "reason",
         "requires",
         "stack",
-        "status",
-        "type",
         "updated_at",
     )
 
-    def __init__(self, stack: Stack, definition: ResourceDefinition, kind: Kind, type_name: str) -> None:
-        self.stack, self.definition, self.kind, self.name, self.type = (
-            stack,
-            definition,
-            kind,
-            definition.name,
-            type_name,
-        )
-        self.action, self.status, self.reason = "INIT", COMPLETE, ""
+    def __init__(self, stack: Stack, definition: ResourceDefinition, kind: Kind) -> None:
+        self.stack, self.definition, self.kind = stack, definition, kind
+        self._state, self.reason = ("INIT", COMPLETE), ""
         self.physical_id: str | None = None
         self.nested: Stack | None = None
-        self.properties: Mapping[str, Any] = {}
+        self.properties: Snapshot = NO_PROPERTIES
         self.data: Any = None
         self.requires: frozenset[str] = frozenset()
         self.created_at = self.updated_at = stack.engine.second()
 
-    def mark(self, action: str, status: str, reason: str = "state changed") -> None:
+    @property
+    def name(self) -> str:
+        """The name in the template."""
+        return self.definition.name
+
+    @property
+    def type(self) -> str:
+        """The type that the environment makes of the template's."""
+        return self.kind.schema.name
+
+    @property
+    def action(self) -> str:
+        """What was done last or is being done."""
+        return self._state[0]
+
+    @property
+    def status(self) -> str:
+        """How that went."""
+        return self._state[1]
+
+    def mark(self, action: str, status: str, reason: str = _USUAL) -> None:
         """Change the status and note the event."""
-        self.action, self.status, self.reason = action, status, reason
+        self._state, self.reason = _pair(action, status), reason
         self.updated_at = self.stack.engine.second()
-        self.stack.note(self.name, action, status, reason, self.physical_id)
+        self.stack.note(self, action, status, reason)
 
     @property
     def full_status(self) -> str:
@@ -111,10 +124,10 @@ class Stack:
         self.parent: Resource | None = None
         self.root: Stack = self
         self.resources: dict[str, Resource] = {}
-        self.leftovers: list[Resource] = []  # replaced or removed, and still to be deleted
+        self.leftovers: tuple[Resource, ...] = ()  # replaced or removed, and still to be deleted
         self.events: list[Any] = []
         self.action, self.status, self.reason = "CREATE", IN_PROGRESS, "Stack CREATE started"
-        self.tags: list[str] = []
+        self.tags: Sequence[str] = ()
         self.timeout_mins: int | None = None
         self.disable_rollback = True
         self.user_id = self.user_name = self.base_url = ""
@@ -128,18 +141,21 @@ class Stack:
     def mark(self, action: str, status: str, reason: str) -> None:
         """Change the status, note the event and keep the store's record in step."""
         self.action, self.status, self.reason = action, status, reason
-        self.note(self.name, action, status, reason, self.id)
+        self.note(self, action, status, reason)
         self.engine.record_status(self)
 
-    def note(self, name: str, action: str, status: str, reason: str, physical_id: str | None) -> None:
-        """Keep an event."""
-        self.events += (self.engine.second(), name, status_name(action, status), reason, physical_id)
+    def note(self, subject: Resource | Stack, action: str, status: str, reason: str) -> None:
+        """Keep an event; the usual reason takes no room."""
+        state = status_name(action, status)
+        self.events += (self.engine.second(), subject, state if reason == _USUAL else _pair(state, reason))
 
     def each_event(self) -> Iterator[tuple[int, int, str, str, str, str | None]]:
         """Serial, second, resource, status, reason, physical id; oldest first."""
         for start in range(0, len(self.events), _EVENT):
-            second, name, status, reason, physical_id = self.events[start : start + _EVENT]
-            yield start // _EVENT, second, name, status, reason, physical_id
+            second, subject, state = self.events[start : start + _EVENT]
+            status, reason = state if isinstance(state, tuple) else (state, _USUAL)
+            physical_id = subject.id if isinstance(subject, Stack) else subject.physical_id
+            yield start // _EVENT, second, subject.name, status, reason, physical_id
 
     @property
     def full_status(self) -> str:
@@ -234,17 +250,39 @@ class Stack:
         return definition.deletion_policy if key == "deletion_policy" else definition.update_policy or {}
 
 
-_STATUS_NAMES: dict[tuple[str, str], str] = {}
+@lru_cache(maxsize=2048)
+def _pair(first: str, second: str) -> tuple[str, str]:
+    """A pair, the same object each time."""
+    return first, second
 
 
+@lru_cache(maxsize=128)
 def status_name(action: str, status: str) -> str:
     """`CREATE_COMPLETE`, the same object each time."""
-    return _STATUS_NAMES.setdefault((action, status), f"{action}_{status}")
+    return f"{action}_{status}"
 
 
-def snapshot(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Property values for later comparison, large ones as hashes."""
-    return {name: compact(value) for name, value in values.items() if value is not None}
+# A snapshot of property values: the names (a tuple that all snapshots with these names share), then a value each.
+Snapshot = tuple[Any, ...]
+_NAMES: dict[tuple[str, ...], tuple[str, ...]] = {}
+_ANY = ("*",)
+NO_PROPERTIES: Snapshot = ((),)
+
+
+def snapshot(values: Mapping[str, Any], *, whole: bool) -> Snapshot:
+    """Property values for later comparison, large ones as hashes; `whole` when any change means the same."""
+    if whole:
+        return (_ANY, hash(_frozen({name: value for name, value in values.items() if value is not None})))
+    names = tuple(name for name, value in values.items() if value is not None)
+    return (_NAMES.setdefault(names, names), *[compact(values[name]) for name in names])
+
+
+def differences(before: Snapshot, after: Snapshot) -> frozenset[str]:
+    """Names of properties whose values differ."""
+    if before == after:
+        return frozenset()
+    old, new = dict(zip(before[0], before[1:], strict=True)), dict(zip(after[0], after[1:], strict=True))
+    return frozenset(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
 
 
 def compact(value: Any) -> Any:

@@ -58,7 +58,7 @@ class ResourceDefinition:
         self.update_policy: Any = None
         self._static: frozenset[str] | None = None
 
-    def evaluate(self, context: Context) -> dict[str, Any]:
+    def evaluate(self, context: Context) -> Mapping[str, Any]:
         """The properties' values in a stack."""
         return {name: node.evaluate(context) for name, node in self.properties.items()}
 
@@ -83,13 +83,13 @@ class MemberDefinition(ResourceDefinition):
 
     __slots__ = ("values",)
 
-    def __init__(self, name: str, type_name: str, values: dict[str, Any], metadata: Any) -> None:
+    def __init__(self, name: str, type_name: str, values: Mapping[str, Any], metadata: Any) -> None:
         super().__init__(name, type_name, _NO_NODES)
         self.values = values
         self.metadata = Literal(metadata) if metadata else None
 
     @override
-    def evaluate(self, context: Context) -> dict[str, Any]:
+    def evaluate(self, context: Context) -> Mapping[str, Any]:
         """The values."""
         return self.values
 
@@ -98,8 +98,14 @@ class MemberDefinition(ResourceDefinition):
         """Names of the values."""
         return self.values
 
+    @override
+    def reads(self, context: Context) -> frozenset[str]:
+        """Values read nothing."""
+        return _NO_NAMES
+
 
 _NO_NODES: Mapping[str, Node] = {}
+_NO_NAMES: frozenset[str] = frozenset()
 
 
 class OutputDefinition:
@@ -171,19 +177,6 @@ class Template:
             raise InvalidTemplateReference(name, place)
         if name == owner:
             raise StackValidationFailed(f"Circular Dependency Found: {name} in {place}")
-
-
-class GroupTemplate(Template):
-    """The template of a resource group's nested stack: member definitions and no text of its own."""
-
-    __slots__ = ()
-
-    def __init__(self, resources: Mapping[str, ResourceDefinition]) -> None:
-        super().__init__(_BARE)
-        self.resources = dict(resources)
-
-
-_BARE: dict[str, Any] = {"heat_template_version": "2015-04-30"}
 
 
 def load(given: Any, limit: int) -> Template:
@@ -297,3 +290,17 @@ def _output(compiler: Compiler, name: str, body: Any) -> OutputDefinition:
     return OutputDefinition(
         name, compiler.value(body["value"], f"{place}.value"), str(body.get("description") or ""), condition
     )
+
+
+class GroupTemplate(Template):
+    """The template of a resource group's nested stack: member definitions and no text of its own."""
+
+    __slots__ = ()
+
+    def __init__(self, resources: dict[str, ResourceDefinition]) -> None:
+        for slot in Template.__slots__:  # what is empty is shared, since there is a template a group
+            setattr(self, slot, getattr(_BARE, slot))
+        self.resources = resources
+
+
+_BARE = Template({"heat_template_version": "2015-04-30"})

@@ -38,7 +38,7 @@ def _replaced(argument: Value, *, strict: bool, name: str) -> list[tuple[str, bo
         raise ValueError(f'"{name}" syntax should be a map with "template" and "params"')
     params = argument["params"]
     if not isinstance(params, Mapping):
-        raise ValueError(f'"{name}" parameters must be a mapping')
+        raise TypeError(f'"{name}" parameters must be a mapping')
     pieces, unused = [(as_text(argument["template"]), False)], []
     for key in sorted(params, key=lambda key: (-len(key), key)):
         if not key:
@@ -74,7 +74,7 @@ def list_join(argument: Value) -> str:
     items: list[str] = []
     for values in lists:
         if isinstance(values, str) or not isinstance(values, (Sequence, type(None))):
-            raise ValueError(f'"list_join" must operate on a list, not {as_text(values)!r}')
+            raise TypeError(f'"list_join" must operate on a list, not {as_text(values)!r}')
         items += [as_text(value) for value in values or ()]
     return as_text(delimiter).join(items)
 
@@ -102,7 +102,7 @@ def repeat(argument: Value) -> list[Value]:
         raise ValueError('"repeat" syntax should be a map with "template", "for_each" and perhaps "permutations"')
     for_each = argument["for_each"]
     if not isinstance(for_each, Mapping):
-        raise ValueError('The "for_each" argument to "repeat" must contain a map')
+        raise TypeError('The "for_each" argument to "repeat" must contain a map')
     lists = [list(values or ()) for values in for_each.values()]
     if argument.get("permutations", True):
         rows: Sequence[tuple[Value, ...]] = list(itertools.product(*lists))
@@ -181,7 +181,7 @@ def contains(argument: Value) -> bool:
     """`[value, sequence]`."""
     value, sequence = _list_of("contains", argument, length=2)
     if not isinstance(sequence, (list, tuple, str, Mapping)):
-        raise ValueError('Second argument to "contains" should be a sequence')
+        raise TypeError('Second argument to "contains" should be a sequence')
     return value in sequence
 
 
@@ -189,14 +189,14 @@ def filter_list(argument: Value) -> list[Value]:
     """`[values to leave out, list]`."""
     unwanted, items = _list_of("filter", argument, length=2)
     if not isinstance(unwanted, list) or not isinstance(items, list):
-        raise ValueError('"filter" only works with lists')
+        raise TypeError('"filter" only works with lists')
     return [item for item in items if item not in unwanted]
 
 
 def make_url(argument: Value) -> str:
     """`{scheme, username, password, host, port, path, query, fragment}`, all optional."""
     if not isinstance(argument, Mapping):
-        raise ValueError('"make_url" needs a map')
+        raise TypeError('"make_url" needs a map')
     part = {key: value for key, value in argument.items() if value not in (None, "")}
     unknown = set(part) - {"scheme", "username", "password", "host", "port", "path", "query", "fragment"}
     if unknown:
@@ -237,7 +237,7 @@ def some(argument: Value) -> bool:
 
 def _truth(name: str, value: Value) -> bool:
     if not isinstance(value, bool):
-        raise ValueError(f'Invalid condition "{as_text(value)}" in "{name}"')
+        raise TypeError(f'Invalid condition "{as_text(value)}" in "{name}"')
     return value
 
 

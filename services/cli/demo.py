@@ -32,7 +32,7 @@ Against = Annotated[
 
 def demo(
     root: Root = Path(".jeroboam/demo"),
-    speed: Speed = 4.0,
+    speed: Speed = 2.0,
     amqp_url: AmqpUrl = None,
     database_url: DatabaseUrl = None,
     against: Against = None,
@@ -82,14 +82,15 @@ async def _on_own_stack(stack: LocalStack, view: View) -> Trouble | None:
         step = view.stages[-1].title if view.stages else "Start"
         return explain(error, step, stack.workspace.logs)
     view.console.print(view.table())
-    view.console.print(f"kubeconfig: {stack.workspace.root / 'kubeconfig'}   logs: {stack.workspace.logs}")
+    view.console.print(f"kubeconfig: {stack.workspace.root / 'kubeconfig'}", soft_wrap=True)
+    view.console.print(f"logs: {stack.workspace.logs}", soft_wrap=True)
     view.console.print("Nothing is left running: no process, no open port, no shared memory.")
     return None
 
 
 async def _start_and_tell(stack: LocalStack, view: View) -> None:
     try:
-        with view.stage("Start Postgres, the simulated cloud and the four services"):
+        with view.stage("Start database, simulated cloud and services"):
             await stack.start()
         await _tell(stack, view)
         with view.stage("Stop everything"):

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -20,7 +21,7 @@ from shared.openstack.stacks import StackResource
 from shared.pki_client.chain import verify_chain
 from shared.pki_client.request import new_key_and_csr
 
-_LOOK_EVERY = 0.25  # seconds; a step is to be seen within one second of its commit
+_LOOK_EVERY = 0.1  # seconds; a step is to be seen within one second of its commit, and the last ones are short
 _FINAL = frozenset({"done", "failed", "superseded", "cancelled"})
 
 BAYMODEL = {
@@ -74,7 +75,7 @@ class Story:
             await self.follow(bay, "create")
             await self._expect_nodes(bay, 2)
         await self._resize(bay, 2, 4)
-        with self.view.stage("Have a client certificate signed and write a kubeconfig"):
+        with self.view.stage("Sign a client certificate, write a kubeconfig"):
             await self._sign(bay)
         await self._resize(bay, 4, 2)
         with self.view.stage("Delete the bay"):
@@ -115,9 +116,11 @@ class Story:
         try:
             operations = await self.client.operations(bay)
         except CloudError as error:
-            if error.status == 404 and kind == "delete":
-                return None
-            raise
+            if error.status != 404 or kind != "delete":
+                raise
+            if seen is not None:
+                self.view.operation(_ended(seen))
+            return None
         wanted = [o for o in operations if (o.id == seen.id if seen else o.kind == kind)]
         newest = max(wanted, key=lambda o: o.seq)
         self.view.operation(newest)
@@ -129,7 +132,7 @@ class Story:
         while True:
             with suppress(CloudError):
                 self.view.resources(await _resources(heat, UUID(bay)))
-            await asyncio.sleep(2 * _LOOK_EVERY)
+            await asyncio.sleep(5 * _LOOK_EVERY)
 
     async def _resize(self, bay: str, before: int, after: int) -> None:
         with self.view.stage(f"Resize from {before} to {after} nodes"):
@@ -168,6 +171,16 @@ async def _resources(heat: HeatClient, bay: UUID) -> Sequence[StackResource]:
     """The bay's Heat resources as the user sees them; none before and after the stack's life."""
     stacks = await heat.list_by_tag(bay_tag(bay))
     return await heat.resources(stacks[0].id, nested_depth=2) if stacks else ()
+
+
+def _ended(operation: OperationOut) -> OperationOut:
+    """An operation whose bay is gone, and with it the rows that would tell of its last step's end: it ended now."""
+    now = datetime.now(UTC).isoformat()
+    steps = [
+        step if step.state == "done" else step.model_copy(update={"state": "done", "finished_at": now})
+        for step in operation.steps
+    ]
+    return operation.model_copy(update={"steps": steps})
 
 
 def _current_sentence(operation: OperationOut | None) -> str:

@@ -47,7 +47,7 @@ class Program:
 class Supervisor:
     """The programs of one stack. Use it from one event loop in the main thread."""
 
-    def __init__(self, log_dir: Path, cwd: Path, *, start_limit: float = 30.0, grace: float = 10.0) -> None:
+    def __init__(self, log_dir: Path, cwd: Path, *, start_limit: float = 60.0, grace: float = 10.0) -> None:
         self._log_dir = log_dir
         self._cwd = cwd
         self._start_limit = start_limit

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -136,7 +137,7 @@ async def write_dead_letter(engine: AsyncEngine, service: str, letter: DeadLette
             queue=letter.queue,
             message_id=raw.id or None,
             name=raw.name or None,
-            version=int(raw.version) if raw.version.isascii() and raw.version.isdecimal() and len(raw.version) < 9 else None,
+            version=int(raw.version) if re.fullmatch("[0-9]{1,8}", raw.version) else None,
             body=raw.body.decode(errors="replace"),
             headers=raw.headers,
             reason=letter.reason,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import os
@@ -18,9 +19,11 @@ from typing import Any
 import asyncpg  # type: ignore[import-untyped]
 import httpx
 
+from shared.db.migrate import upgrade
 from shared.runtime.child import bound
 from shared.runtime.sealing import generate_keypair
 from tests.support.database import as_role
+from tests.support.servers import database_url, postgres_url
 
 VERSION = "OpenStack-API-Version"
 LATEST = {VERSION: "container-infra latest"}
@@ -141,6 +144,26 @@ def detail(answer: httpx.Response) -> str:
 
 def _named(name: str) -> dict[str, object]:
     return {"name": name, "domain": {"id": "default"}}
+
+
+@contextmanager
+def database() -> Iterator[str]:
+    """A migrated database, dropped at the end; outside a running loop."""
+    name = f"api_{uuid.uuid4().hex}"
+    asyncio.run(_administer(f"CREATE DATABASE {name}"))
+    try:
+        upgrade(database_url(name))
+        yield database_url(name)
+    finally:
+        asyncio.run(_administer(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+async def _administer(statement: str) -> None:
+    connection = await asyncpg.connect(postgres_url())
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
 
 
 @contextmanager

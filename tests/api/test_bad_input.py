@@ -10,6 +10,8 @@ from tests.api.harness import MODEL, System, detail, unique
 
 BAD = "Invalid input for field/attribute {}. Value: '{}'. {}"
 NAME = r"Value should match the pattern ^[a-zA-Z][a-zA-Z0-9_.-]*$"
+NO_INT = "Wrong type. Expected '<class 'int'>', got "
+NO_BOOL = "Value should be one of: true, false"
 SCALARS = "(<class 'str'>, <class 'int'>, <class 'bool'>, <class 'float'>)"
 
 BAYS: list[tuple[dict[str, Any], str]] = [
@@ -48,7 +50,7 @@ BAYS: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"floating_ip_enabled": "maybe"},
-        BAD.format("floating_ip_enabled", "maybe", "Value should be one of: true, false"),
+        BAD.format("floating_ip_enabled", "maybe", NO_BOOL),
     ),
     ({"discovery_url": ""}, BAD.format("discovery_url", "", "Value should have a minimum character requirement of 1")),
     ({"flavor_id": "aaa"}, "Unable to find flavor aaa."),
@@ -62,7 +64,7 @@ def model(system: System) -> str:
     return str(system.baymodel()["uuid"])
 
 
-@pytest.mark.parametrize(("change", "sentence"), BAYS, ids=[str(sorted(case[0].items()))[:40] for case in BAYS])
+@pytest.mark.parametrize(("change", "sentence"), BAYS, ids=[str(case[0])[:40] for case in BAYS])
 def test_bay(system: System, model: str, change: dict[str, Any], sentence: str) -> None:
     name = unique("bad")
     answer = system.call("POST", "/v1/bays", {"name": name, "baymodel_id": model, **change})
@@ -102,7 +104,7 @@ BAYMODELS: list[tuple[dict[str, Any], str]] = [
     ({"server_type": "bm"}, "Cluster type (bm, fedora-atomic, kubernetes) not supported."),
     ({"coe": "swarm"}, "Cluster type (vm, fedora-atomic, swarm) not supported."),
     ({"image_id": "coreos"}, "Cluster type (vm, coreos, kubernetes) not supported."),
-    ({"tls_disabled": "maybe"}, BAD.format("tls_disabled", "maybe", "Value should be one of: true, false")),
+    ({"tls_disabled": "maybe"}, BAD.format("tls_disabled", "maybe", NO_BOOL)),
     ({"http_proxy": "x" * 256}, "Value should have a maximum character requirement of 255"),
     ({"ssh_authorized_key": "ssh-rsa AAAA"}, "It is no longer taken: name a Nova key pair in keypair_id."),
     ({"bogus": 1, "other": 2}, "Unknown attribute for argument baymodel: bogus, other"),
@@ -111,9 +113,7 @@ BAYMODELS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("change", "sentence"), BAYMODELS, ids=[str(sorted(case[0].items()))[:40] for case in BAYMODELS]
-)
+@pytest.mark.parametrize(("change", "sentence"), BAYMODELS, ids=[str(case[0])[:40] for case in BAYMODELS])
 def test_baymodel(system: System, change: dict[str, Any], sentence: str) -> None:
     answer = system.call("POST", "/v1/baymodels", {**MODEL, **change})
     assert answer.status_code == 400

@@ -12,7 +12,7 @@ from tests.api.harness import System, unique
 
 @pytest.fixture(scope="module")
 def made(system: System) -> Iterator[list[str]]:
-    """Five bays of project alt, in order of creation; names fall, counts repeat. Nobody else uses alt in this module."""
+    """Five bays of project alt, in order of creation; names fall, counts repeat."""
     word = unique("page")
     bays = [system.bay(user="alt", name=f"{word}-{9 - number}", node_count=1 + number % 2) for number in range(5)]
     yield [bay["uuid"] for bay in bays]

@@ -36,8 +36,10 @@ class Kind:
 
     def __init__(self, schema: TypeSchema) -> None:
         self.schema = schema
+        # Whether any changed property means a new thing: then one hash tells all about them.
+        self.whole = not any(one.in_place for one in schema.properties.values())
 
-    def prepare(self, stack: Stack, definition: ResourceDefinition) -> dict[str, Any]:
+    def prepare(self, stack: Stack, definition: ResourceDefinition) -> Props:
         """The definition's property values, checked. Raises StackValidationFailed."""
         place = f"resources.{definition.name}.properties"
         values = definition.evaluate(stack)
@@ -60,7 +62,8 @@ class Kind:
 
     def replaces(self, changed: frozenset[str], props: Props) -> bool:
         """Whether a change of these properties needs a new thing."""
-        return any(not self.schema.properties[name].in_place for name in changed if name in self.schema.properties)
+        known = self.schema.properties
+        return any(name not in known or not known[name].in_place for name in changed)
 
     def ignores(self, props: Props) -> frozenset[str]:
         """Properties whose change is of no consequence."""
@@ -69,6 +72,9 @@ class Kind:
     def broken(self, resource: Resource) -> bool:
         """Whether a resource that is not COMPLETE must be replaced at the next update."""
         return resource.status == FAILED
+
+    def spoil(self, engine: Engine, resource: Resource) -> None:
+        """Make the thing look as it does after the failure that a behaviour asked for."""
 
     def exists(self, engine: Engine, resource: Resource) -> bool:
         """For `check`: whether the thing is still there."""

@@ -5,7 +5,8 @@ An index that was removed by name or reference (`removal_policies`) is never giv
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import count, islice
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from cloudsim.heat.errors import StackValidationFailed
 from cloudsim.heat.resources.base import Props, Waiting
 from cloudsim.heat.resources.nested import StackKind, inner_attribute
 from cloudsim.heat.stack import Resource, Stack
-from cloudsim.heat.template import GroupTemplate, MemberDefinition, Template
+from cloudsim.heat.template import GroupTemplate, MemberDefinition, ResourceDefinition, Template
 from cloudsim.heat.values import dig
 
 if TYPE_CHECKING:
@@ -106,8 +107,14 @@ def members_props(props: Props, skipped: Iterable[str]) -> dict[str, Any]:
     wanted = 1 if props.get("count") is None else int(props["count"])
     if wanted < 0:
         raise StackValidationFailed(f"count: {wanted} is out of range (min: 0, max: None)")
-    names = islice((name for name in map(str, count()) if name not in out), wanted)
+    names = islice((name for name in map(_name, count()) if name not in out), wanted)
     return {**props, "_members": list(names)}
+
+
+@lru_cache(maxsize=1024)
+def _name(index: int) -> str:
+    """An index as a name, the same object each time."""
+    return str(index)
 
 
 def group_template(props: Props) -> GroupTemplate:
@@ -118,12 +125,37 @@ def group_template(props: Props) -> GroupTemplate:
     # Null properties are left out, as in Heat: "not given" must reach the member's default.
     values = {key: value for key, value in (definition.get("properties") or {}).items() if value is not None}
     metadata = definition.get("metadata")
-    return GroupTemplate(
-        {
-            name: MemberDefinition(name, definition["type"], indexed(values, variable, name), metadata)
-            for name in props["_members"]
-        }
-    )
+    moving = {key: value for key, value in values.items() if indexed(value, variable, "") is not value}
+    members: dict[str, ResourceDefinition] = {}
+    for name in props["_members"]:
+        own = {key: indexed(value, variable, name) for key, value in moving.items()}
+        members[name] = MemberDefinition(name, definition["type"], Overlay(values, own), metadata)
+    return GroupTemplate(members)
+
+
+class Overlay(Mapping[str, Any]):
+    """A member's properties: the group's, but for the few that have the index in them."""
+
+    __slots__ = ("common", "own")
+
+    def __init__(self, common: Mapping[str, Any], own: Mapping[str, Any]) -> None:
+        self.common, self.own = common, own
+
+    @override
+    def __getitem__(self, key: str) -> Any:
+        return self.own[key] if key in self.own else self.common[key]
+
+    @override
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.common)
+
+    @override
+    def __len__(self) -> int:
+        return len(self.common)
+
+    @override
+    def __contains__(self, key: object) -> bool:
+        return key in self.common
 
 
 def indexed(value: Any, variable: str, name: str) -> Any:
@@ -131,7 +163,8 @@ def indexed(value: Any, variable: str, name: str) -> Any:
     if isinstance(value, str):
         return value.replace(variable, name) if variable in value else value
     if isinstance(value, Mapping):
-        return {key: indexed(item, variable, name) for key, item in value.items()}
+        inner = {key: indexed(item, variable, name) for key, item in value.items()}
+        return value if all(inner[key] is item for key, item in value.items()) else inner
     if isinstance(value, list):
         items = [indexed(item, variable, name) for item in value]
         return value if all(old is new for old, new in zip(value, items, strict=True)) else items

@@ -113,7 +113,7 @@ class TemplateKind(StackKind):
         return stack.engine.load(stack.root.files[name])
 
     @override
-    def prepare(self, stack: Stack, definition: ResourceDefinition) -> dict[str, Any]:
+    def prepare(self, stack: Stack, definition: ResourceDefinition) -> Props:
         """Values for the template's parameters."""
         template = self.template(stack, {})
         values = definition.evaluate(stack)

@@ -150,6 +150,13 @@ class Server(Stored):
         return frozenset({"user_data"}) if props.get("user_data_update_policy") == "IGNORE" else frozenset()
 
     @override
+    def spoil(self, engine: Engine, resource: Resource) -> None:
+        """A server that failed is in ERROR."""
+        server = self.record(resource)
+        if server is not None:
+            engine.world.store.update(server, status="ERROR")
+
+    @override
     def broken(self, resource: Resource) -> bool:
         """A failed server is replaced when it is gone or in ERROR; one that runs is kept."""
         server = self.record(resource)
@@ -222,6 +229,7 @@ class KeyPair(Kind):
         colons = ":".join(fingerprint[i : i + 2] for i in range(0, 32, 2))
         attrs = {"name": name, "user_id": user_id, "public_key": public_key, "fingerprint": colons, "type": "ssh"}
         engine.world.store.create("keypair", resource.stack.project_id, attrs)
+        resource.data = True  # ours to delete, unlike one that was there already
         return None
 
     def _record(self, resource: Resource) -> Record | None:
@@ -234,7 +242,7 @@ class KeyPair(Kind):
     def delete(self, engine: Engine, resource: Resource) -> Waiting | None:
         """Forget the key."""
         record = self._record(resource)
-        if record is not None and resource.properties:
+        if record is not None and resource.data:
             engine.world.store.delete("keypair", record.id)
         return None
 

@@ -125,13 +125,15 @@ class RandomString(Kind):
 
 
 class Config(Kind):
-    """A software config: text under an id that a server's `user_data` can name. `data` is the text or its parts."""
+    """A software config: text under an id that a server's `user_data` can name.
+
+    The text is not kept: a changed property makes another config, so it can be evaluated again whenever it is wanted.
+    """
 
     @override
     def create(self, engine: Engine, resource: Resource, props: Props) -> Waiting | None:
-        """Register the text."""
+        """Register it."""
         resource.physical_id = str(uuid.uuid4())
-        resource.data = self.content(props)
         engine.configs[resource.physical_id] = resource
         return None
 
@@ -141,13 +143,13 @@ class Config(Kind):
         engine.configs.pop(resource.physical_id or "", None)
         return None
 
-    def content(self, props: Props) -> Any:
-        """What `data` is to be."""
-        return props.get("config") or ""
-
     def text(self, engine: Engine, resource: Resource) -> str:
         """The text."""
-        return str(resource.data)
+        return self.render(engine, self.prepare(resource.stack, resource.definition))
+
+    def render(self, engine: Engine, props: Props) -> str:
+        """The text from the properties."""
+        return str(props.get("config") or "")
 
     @override
     def value_of(self, resource: Resource, name: str) -> Any:
@@ -159,7 +161,7 @@ class CloudConfig(Config):
     """OS::Heat::CloudConfig."""
 
     @override
-    def content(self, props: Props) -> Any:
+    def render(self, engine: Engine, props: Props) -> str:
         """The map as cloud-init reads it."""
         return "#cloud-config\n" + yaml.dump(props.get("cloud_config") or {}, default_flow_style=False)
 
@@ -169,18 +171,13 @@ _HEADER = f'Content-Type: multipart/mixed; boundary="{_BOUNDARY}"\nMIME-Version:
 
 
 class MultipartMime(Config):
-    """OS::Heat::MultipartMime. Only the parts are kept; the text, which is large, is made when it is asked for."""
+    """OS::Heat::MultipartMime."""
 
     @override
-    def content(self, props: Props) -> Any:
-        """Ids or texts with their names and subtypes."""
-        parts = props.get("parts") or ()
-        return tuple((part.get("config"), part.get("filename"), part.get("subtype")) for part in parts if part)
-
-    @override
-    def text(self, engine: Engine, resource: Resource) -> str:
+    def render(self, engine: Engine, props: Props) -> str:
         """The message: a header, and each part after a boundary."""
-        return render_mime(engine, resource.data)
+        parts = [part for part in props.get("parts") or () if part]
+        return render_mime(engine, [(part.get("config"), part.get("filename"), part.get("subtype")) for part in parts])
 
 
 def render_mime(engine: Engine, parts: Sequence[tuple[Any, Any, Any]]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -79,9 +80,8 @@ def receive(handle: Resource, details: Mapping[str, Any]) -> str:
         details.get("data"),
     )
     signals[signal_id] = signal
-    handle.stack.note(
-        handle.name, "SIGNAL", "COMPLETE", f"Signal: status:{signal.status} reason:{signal.reason}", handle.physical_id
-    )
+    note = sys.intern(f"Signal: status:{signal.status} reason:{signal.reason}")
+    handle.stack.note(handle, "SIGNAL", "COMPLETE", note)
     for waiter in state.waiters or ():
         if not waiter.done():
             waiter.set_result(None)

@@ -10,12 +10,12 @@ from services.api.factory import Context
 from services.api.request import BASE_URL, query
 
 
-def context(request: Request) -> Context:
+async def context(request: Request) -> Context:
     """The process's context, made in the lifespan."""
     return cast("Context", request.app.state.context)
 
 
-def base_url(request: Request) -> str:
+async def base_url(request: Request) -> str:
     """Where we are as the caller sees us."""
     return cast("str", request.scope[BASE_URL])
 

@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -104,23 +103,34 @@ async def sign(context: Context, facts: Facts, body: CertificateCreate) -> Certi
 
 
 async def _decided(context: Context, bay_id: UUID, request_id: UUID) -> SignOutcome:
-    """Steps 3 and 4."""
-    until = time.monotonic() + PATIENCE.total_seconds()
+    """Steps 3 and 4, ten seconds for all of it: a database that hangs must not hold the caller longer either."""
     with context.replies.waiting_for(request_id) as arrived:
-        message = CertificateSignRequested(bay_id=bay_id, sign_request_id=request_id, reply_to=context.replies.address)
         try:
-            await context.bus.publish([encode(message)], timeout=PATIENCE.total_seconds() / 2)
-        except (PublishFailed, BusUnavailable) as error:
-            _log.warning("sign request not told", reason=str(error))  # the sweep of certs finds the row
-        while (left := until - time.monotonic()) > 0:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(min(_LOOK_EVERY, left)):
-                    await arrived.wait()
-            arrived.clear()
-            outcome = await _look(context, request_id)
-            if outcome.state is not SignState.PENDING:
-                return outcome
-    raise _late()
+            async with asyncio.timeout(PATIENCE.total_seconds()):
+                await _tell(context, bay_id, request_id)
+                while True:
+                    await _wait(arrived)
+                    outcome = await _look(context, request_id)
+                    if outcome.state is not SignState.PENDING:
+                        return outcome
+        except TimeoutError:
+            raise _late() from None
+
+
+async def _tell(context: Context, bay_id: UUID, request_id: UUID) -> None:
+    message = CertificateSignRequested(bay_id=bay_id, sign_request_id=request_id, reply_to=context.replies.address)
+    try:
+        await context.bus.publish([encode(message)], timeout=PATIENCE.total_seconds() / 2)
+    except (PublishFailed, BusUnavailable) as error:
+        _log.warning("sign request not told", reason=str(error))  # the sweep of certs finds the row
+
+
+async def _wait(arrived: asyncio.Event) -> None:
+    """For the reply, a second at most."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LOOK_EVERY):
+            await arrived.wait()
+    arrived.clear()
 
 
 async def _look(context: Context, request_id: UUID) -> SignOutcome:
