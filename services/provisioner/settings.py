@@ -18,4 +18,6 @@ class ProvisionerSettings(CommonSettings):
     )
     node_sources_file: OptionalPath = Field(default=None, description="overrides of images and packages nodes use")
     poll_seconds: float = Field(default=1.0, gt=0, le=60, description="between looks at a stack that is young")
-    sweep_minutes: float = Field(default=10.0, gt=0, description="between two searches for what no bay owns")
+    sweep_minutes: float = Field(
+        default=10.0, ge=2, description="between two searches for what no bay owns; younger things may still be late"
+    )

@@ -36,6 +36,8 @@ COUNTED_KINDS = (
     "security_group",
     "server_group",
     "volume",
+    "trust",
+    "application_credential",
 )
 
 
