@@ -1,9 +1,11 @@
-"""What a simulated Heat stack of five nodes costs, from the request to CREATE_COMPLETE: CPU, memory kept, simulated time.
+"""What a simulated Heat stack of five nodes costs, from the request to CREATE_COMPLETE:
+
+CPU, memory kept, simulated time.
 
     .venv/bin/python -m benchmarks.cloudsim_stack [STACKS]
 
-The template is the one of the Heat simulation's tests, with 24 KiB of payload a node. User-data is kept compressed by the simulated Nova,
-which is most of a server's memory; it is shown with and without.
+The template is the one of the Heat simulation's tests, with 24 KiB of payload a node. User-data is kept compressed by
+the simulated Nova, which is most of a server's memory; it is shown with and without.
 """
 
 from __future__ import annotations
@@ -92,9 +94,8 @@ def main() -> int:
         _, memory, _, _ = asyncio.run(measure(count, keep_user_data=keep, trace=True))
         missed |= cpu > CPU_LIMIT_MS or memory > MEMORY_LIMIT_KB
         what = "kept" if keep else "dropped"
-        print(
-            f"{what:<10} {count:>6} {resources:>9} {cpu:>7.2f} {CPU_LIMIT_MS:>6.0f} {memory:>8.1f} {MEMORY_LIMIT_KB:>6.0f}"
-        )
+        figures = f"{cpu:>7.2f} {CPU_LIMIT_MS:>6.0f} {memory:>8.1f} {MEMORY_LIMIT_KB:>6.0f}"
+        print(f"{what:<10} {count:>6} {resources:>9} {figures}")
     return int(missed)
 
 

@@ -1,7 +1,7 @@
 """Misbehaviour on demand: resources that fail or are slow, nodes that never signal. Set over `/control/heat`.
 
-A rule matches by shell patterns on type, name and the path of names from the root stack (`kube_minions/1/server`); the first that
-matches counts, `times` times (for ever when not given).
+A rule matches by shell patterns on type, name and the path of names from the root stack (`kube_minions/1/server`); the
+first that matches counts, `times` times (for ever when not given).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
-from fastapi import APIRouter, HTTPException, Request
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 Effect = Literal["fail", "slow", "never_signal", "fail_signal"]
@@ -107,12 +107,3 @@ async def list_stacks(request: Request) -> dict[str, Any]:
     from cloudsim.heat.engine import engine_of  # noqa: PLC0415
 
     return {"stacks": engine_of(request.app.state.world).summary()}
-
-
-@control_router.post("/stacks/{stack_id}/lose", status_code=204)
-async def lose_stack(stack_id: str, request: Request) -> None:
-    """Forget a stack and what it holds, silently."""
-    from cloudsim.heat.engine import engine_of  # noqa: PLC0415
-
-    if not engine_of(request.app.state.world).lose(stack_id):
-        raise HTTPException(404, f"no stack {stack_id}")

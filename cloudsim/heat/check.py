@@ -188,13 +188,14 @@ def _things(engine: Engine, trial: Trial, schema: TypeSchema, key: str, value: A
     rule = schema.properties[key]
     rule = schema.properties[rule.renamed] if rule.renamed else rule
     wanted = [(rule.lookup, value)] if rule.lookup and value else []
-    for part in (value if isinstance(value, list) else [value]) if "network" in rule.keys else ():
-        if isinstance(part, Mapping) and isinstance(part.get("network"), str):
-            wanted.append(("network", part["network"]))
+    if "network" in rule.keys:
+        parts = [part for part in (value if isinstance(value, list) else [value]) if isinstance(part, Mapping)]
+        wanted += [("network", part["network"]) for part in parts if isinstance(part.get("network"), str)]
     for kind, named in wanted:
         if not _exists(engine, trial, kind, str(named)):
             raise StackValidationFailed(
-                f"Property error: : {place}.{key}: : Error validating value '{named}': The {kind} ({named}) could not be found."
+                f"Property error: : {place}.{key}: : Error validating value '{named}': "
+                f"The {kind} ({named}) could not be found."
             )
 
 

@@ -18,7 +18,9 @@ class Verdict(NamedTuple):
 
 
 def verdict(resource: Resource, definition: ResourceDefinition, type_name: str, context: Stack) -> Verdict | None:
-    """How the resource gets to its new definition; None when it must be replaced. Raises HeatFault for a bad definition.
+    """How the resource gets to its new definition;
+
+    None when it must be replaced. Raises HeatFault for a bad definition.
 
     A nested stack is always updated, as in Heat: its own resources decide.
     """

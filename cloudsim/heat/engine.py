@@ -1,7 +1,7 @@
 """The simulated Heat of one world: which stacks there are, and the doors by which requests change them.
 
-A request is checked, its effect is written and its work is started as one task a root stack, all before anything is awaited: an answer
-that is lost loses nothing. Nothing runs when no stack is busy.
+A request is checked, its effect is written and its work is started as one task a root stack, all before anything is
+awaited: an answer that is lost loses nothing. Nothing runs when no stack is busy.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from cloudsim.heat.errors import (
     RequestLimitExceeded,
     StackExists,
 )
+from cloudsim.heat.files import Files
 from cloudsim.heat.resources.base import Kind
 from cloudsim.heat.stack import COMPLETE, FAILED, IN_PROGRESS, Resource, Stack
 from cloudsim.heat.template import Template, load
@@ -40,7 +41,7 @@ class Plan:
 
     template: Template
     environment: Environment
-    files: Mapping[str, str]
+    files: Files
     params: Mapping[str, Any]
     tags: Sequence[str] = ()
     timeout_mins: int | None = None
@@ -133,6 +134,10 @@ class Engine:
             raise EntityNotFound("Stack", wanted)
         return stack
 
+    def idle_and_empty(self) -> bool:
+        """Whether no stack lives, no work runs, and nothing is left of stacks that did."""
+        return not any((self.stacks, self.names, self.tasks, self.handles, self.configs, self.intents))
+
     # Requests
 
     def create(self, owner: Owner, name: str, plan: Plan) -> Stack:
@@ -157,7 +162,10 @@ class Engine:
         return stack
 
     def update(self, stack: Stack, plan: Plan) -> None:
-        """Start changing a root stack into the plan. Raises ActionInProgress, NotSupported and what the checks raise."""
+        """Start changing a root stack into the plan.
+
+        Raises ActionInProgress, NotSupported and what the checks raise.
+        """
         self.check_update(stack, plan)
         before = self.plan_of(stack)
         self._adopt(stack, plan)

@@ -139,7 +139,10 @@ class RemoteError(HeatFault):
 
 
 class ResourceFailure(Exception):
-    """A resource failed. `path` is the way from the stack that reports it, outermost first; `action` what the outermost was at."""
+    """A resource failed.
+
+    `path` is the way from the stack that reports it, outermost first; `action` what the outermost was at.
+    """
 
     def __init__(self, error_type: str, message: str, path: tuple[str, ...] = (), action: str = "") -> None:
         super().__init__(message)

@@ -1,7 +1,7 @@
 """Which intrinsic functions there are, since which template version, and how each is compiled.
 
-A function that exists in Heat and not here, or that looks like one and is not, is refused by name: taken for an ordinary map it would
-end in a property, and the error would come from somewhere else.
+A function that exists in Heat and not here, or that looks like one and is not, is refused by name: taken for an
+ordinary map it would end in a property, and the error would come from somewhere else.
 """
 
 from __future__ import annotations
@@ -86,7 +86,10 @@ class Compiler:
         return Literal(raw) if all(type(node) is Literal for node in nodes.values()) else MapNode(nodes)
 
     def condition(self, raw: Any, place: str) -> Node:
-        """Compile what stands where a condition is wanted: a truth value, a condition's name or a condition function."""
+        """Compile what stands where a condition is wanted.
+
+        A truth value, a condition's name or a condition function.
+        """
         if isinstance(raw, str):
             self.conditions[raw] = place
             return ConditionName(raw)

@@ -1,7 +1,7 @@
 """What happens to a stack: create, update, roll back, delete, check.
 
-Create is an update from nothing: `converge` makes a stack what its template says, in dependency order, and then deletes what is left
-over. Of a root stack `_attempt` adds the time limit, cancellation and the status at the end.
+Create is an update from nothing: `converge` makes a stack what its template says, in dependency order, and then
+deletes what is left over. Of a root stack `_attempt` adds the time limit, cancellation and the status at the end.
 """
 
 from __future__ import annotations

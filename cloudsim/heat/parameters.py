@@ -43,18 +43,25 @@ class ParameterSchema:
         self.default: Any = self.cast(raw["default"]) if self.has_default and raw["default"] is not None else None
 
     def cast(self, value: Any) -> Any:
-        """The value in the parameter's type, its constraints checked. Raises StackValidationFailed; hidden values are not told."""
+        """The value in the parameter's type, its constraints checked.
+
+        Raises StackValidationFailed; hidden values are not told.
+        """
         try:
             result = _CASTS[self.type](value)
-            for constraint in self.constraints:
-                for kind, rule in constraint.items():
-                    check = _CHECKS.get(kind)
-                    if check is not None and (problem := check(result, rule)):
-                        raise ValueError(constraint.get("description") or problem)
+            self._check(result)
         except (ValueError, TypeError) as error:
             why = "the value is not allowed" if self.hidden else str(error)
             raise StackValidationFailed(f"Parameter '{self.name}' is invalid: {why}") from None
         return result
+
+    def _check(self, value: Any) -> None:
+        """Raise ValueError for the first constraint that the value breaks."""
+        for constraint in self.constraints:
+            for kind, rule in constraint.items():
+                check = _CHECKS.get(kind)
+                if check is not None and (problem := check(value, rule)):
+                    raise ValueError(constraint.get("description") or problem)
 
     def shown(self, value: Any) -> str:
         """The value as `GET stack` writes it: text always, asterisks when hidden."""

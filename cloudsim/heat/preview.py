@@ -3,10 +3,12 @@
 What real Heat 27 does is done here too, since it decides what a client can build on a preview:
 
 - A nested stack that is there before and after counts as updated; what is in it is compared only with `show_nested`.
-- What is replaced or added is shown as its successor: no physical id, stack id "None", and the nested stack's name without its suffix.
-- A group does not look at the indices that it gave up earlier, and of its removal policies it understands indices only, not references:
-  it is compared as if it had the first `count` indices that the policies do not name.
-- With `show_nested`, a nested stack that would be added inside a nested stack (a group of templates that grows) makes Heat answer 400.
+- What is replaced or added is shown as its successor: no physical id, stack id "None", and the nested stack's name
+  without its suffix.
+- A group does not look at the indices that it gave up earlier, and of its removal policies it understands indices
+  only, not references: it is compared as if it had the first `count` indices that the policies do not name.
+- With `show_nested`, a nested stack that would be added inside a nested stack (a group of templates that grows) makes
+  Heat answer 400.
 """
 
 from __future__ import annotations
@@ -40,7 +42,10 @@ class Changes:
 
 
 class View(Stack):
-    """A stack as it would be: the new template and parameters over the resources that there are. `fresh` names new things."""
+    """A stack as it would be.
+
+    The new template and parameters over the resources that there are. `fresh` names new things.
+    """
 
     __slots__ = ("current", "fresh", "inside_of")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -14,6 +13,7 @@ from cloudsim.heat import check, environment
 from cloudsim.heat.engine import Engine, Plan
 from cloudsim.heat.environment import Environment
 from cloudsim.heat.errors import BadRequest, RequestLimitExceeded, StackValidationFailed
+from cloudsim.heat.files import Files
 from cloudsim.heat.stack import Stack
 from cloudsim.heat.template import Template
 
@@ -27,7 +27,8 @@ async def body_of(request: Request, *, empty: bool = False) -> Mapping[str, Any]
     raw = await request.body()
     if len(raw) > MAX_BODY:
         raise RequestLimitExceeded(
-            f"Request limit exceeded: JSON body size ({len(raw)} bytes) exceeds maximum allowed size ({MAX_BODY} bytes)."
+            f"Request limit exceeded: JSON body size ({len(raw)} bytes) "
+            f"exceeds maximum allowed size ({MAX_BODY} bytes)."
         )
     if not raw and empty:
         return {}
@@ -47,7 +48,8 @@ def stack_name(body: Mapping[str, Any]) -> str:
         raise BadRequest("No stack name specified")
     if not _NAME.fullmatch(name):
         raise StackValidationFailed(
-            f'Invalid stack name {name} must contain only alphanumeric or "_-." characters, must start with alpha and must be 255 characters or less.'
+            f'Invalid stack name {name} must contain only alphanumeric or "_-." characters, '
+            "must start with alpha and must be 255 characters or less."
         )
     return name
 
@@ -65,7 +67,7 @@ def plan_for_update(engine: Engine, stack: Stack, body: Mapping[str, Any], *, ex
     """The plan of a PUT, or of a PATCH (`existing`), which keeps what it does not name."""
     files = _files(body)
     if existing:
-        files = {**stack.files, **files}
+        files = stack.files.overlaid(files)
         given = _template(body, required=False)
         template = stack.template if given is None else engine.load(given)
         before = stack.environment or environment.empty()
@@ -79,7 +81,7 @@ def plan_for_update(engine: Engine, stack: Stack, body: Mapping[str, Any], *, ex
     return _options(plan, body, disable_rollback=stack.disable_rollback)
 
 
-def for_validation(engine: Engine, body: Mapping[str, Any]) -> tuple[Template, Environment, Mapping[str, str]]:
+def for_validation(engine: Engine, body: Mapping[str, Any]) -> tuple[Template, Environment, Files]:
     """Template, environment and files of a validate request; parameters may lack values."""
     files = _files(body)
     return engine.load(_template(body)), environment.empty().merged(_environments(body, files)), files
@@ -94,22 +96,14 @@ def _template(body: Mapping[str, Any], *, required: bool = True) -> Any:
     return template
 
 
-def _files(body: Mapping[str, Any]) -> dict[str, str]:
+def _files(body: Mapping[str, Any]) -> Files:
     files = body.get("files") or {}
     if not isinstance(files, Mapping):
         raise BadRequest("files must be a map of names to texts")
-    return {
-        name: _shared(text if isinstance(text, str) else orjson.dumps(text).decode()) for name, text in files.items()
-    }
+    return Files({name: text if isinstance(text, str) else orjson.dumps(text).decode() for name, text in files.items()})
 
 
-@lru_cache(maxsize=512)
-def _shared(text: str) -> str:
-    """The same text object for the same text: every stack of a driver brings the same files."""
-    return text
-
-
-def _environments(body: Mapping[str, Any], files: Mapping[str, str]) -> list[Mapping[str, Any]]:
+def _environments(body: Mapping[str, Any], files: Files) -> list[Mapping[str, Any]]:
     """Environment files in their order, then the environment, then the parameters; the last wins."""
     documents = []
     for name in body.get("environment_files") or ():

@@ -92,7 +92,10 @@ def _owner(may: Access) -> Owner:
 
 @router.post("/{project_id}/stacks")
 async def create_stack(may: MayAccess, request: Request) -> Response:
-    """Start making a stack. Refused to delegated tokens: Heat would make a trust of them, and Keystone does not let it."""
+    """Start making a stack.
+
+    Refused to delegated tokens: Heat would make a trust of them, and Keystone does not let it.
+    """
     may.may_write()
     body = await bodies.body_of(request)
     name = bodies.stack_name(body)

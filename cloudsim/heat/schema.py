@@ -11,7 +11,10 @@ from cloudsim.heat.parameters import ParameterSchema
 
 
 class Property(NamedTuple):
-    """One property of a type. `renamed`: this is an old name for that property; `lookup`: it names an existing thing."""
+    """One property of a type.
+
+    `renamed`: this is an old name for that property; `lookup`: it names an existing thing.
+    """
 
     kind: str
     required: bool = False
@@ -56,8 +59,8 @@ class TypeSchema(NamedTuple):
             return None
         try:
             result = _KINDS[rule.kind](value)
-            if rule.allowed and str(result) not in rule.allowed:
-                raise ValueError(f'"{result}" is not an allowed value [{", ".join(sorted(rule.allowed))}]')
+            if rule.allowed:
+                _check_allowed(rule.allowed, result)
             if rule.keys:
                 _check_keys(rule.keys, result)
         except (ValueError, TypeError) as error:
@@ -73,6 +76,11 @@ def of_parameters(name: str, parameters: Mapping[str, ParameterSchema]) -> TypeS
         for key, schema in parameters.items()
     }
     return TypeSchema(name, properties, frozenset({"*"}))
+
+
+def _check_allowed(allowed: frozenset[str], value: Any) -> None:
+    if str(value) not in allowed:
+        raise ValueError(f'"{value}" is not an allowed value [{", ".join(sorted(allowed))}]')
 
 
 def _check_keys(keys: frozenset[str], value: Any) -> None:

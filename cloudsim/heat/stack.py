@@ -1,7 +1,8 @@
 """The state of stacks and resources, and what a template's functions see of it.
 
-Built to be small, since thousands of bays live in one process: times are whole seconds, events are one flat list a stack, definitions and
-literal values belong to the cached template, and of large property values only a hash is kept (enough to see a change).
+Built to be small, since thousands of bays live in one process: times are whole seconds, events are one flat list a
+stack, definitions and literal values belong to the cached template, and of large property values only a hash is kept
+(enough to see a change).
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from cloudsim.heat.environment import Environment
 from cloudsim.heat.errors import StackValidationFailed, UserParameterMissing
+from cloudsim.heat.files import Files
 from cloudsim.heat.template import ResourceDefinition, Template
 
 if TYPE_CHECKING:
     from cloudsim.heat.engine import Engine
     from cloudsim.heat.resources.base import Kind
 
+NO_FILES = Files({})
 COMPLETE, FAILED, IN_PROGRESS = "COMPLETE", "FAILED", "IN_PROGRESS"
 _LARGE = 200
 _EVENT = 3  # entries of the flat event list that one event takes
@@ -120,7 +123,7 @@ class Stack:
         self.engine, self.id, self.name, self.project_id, self.template = engine, stack_id, name, project_id, template
         self.params: Mapping[str, Any] = {}
         self.environment: Environment | None = None
-        self.files: Mapping[str, str] = {}
+        self.files = NO_FILES
         self.parent: Resource | None = None
         self.root: Stack = self
         self.resources: dict[str, Resource] = {}

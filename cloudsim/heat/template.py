@@ -161,6 +161,9 @@ class Template:
         for name, node in self.conditions.items():
             if node.refs:
                 raise StackValidationFailed(f"conditions.{name}: a condition cannot read resources")
+        self._check_references()
+
+    def _check_references(self) -> None:
         for definition in self.resources.values():
             place = f"resources.{definition.name}"
             for target in definition.depends_on:
@@ -199,7 +202,7 @@ def load(given: Any, limit: int) -> Template:
 @lru_cache(maxsize=256)
 def _compile(text: str) -> Template:
     try:
-        raw = yaml.load(text, Loader=_Loader) if not text.startswith("{") else _json_or_yaml(text)
+        raw = _json_or_yaml(text) if text.startswith("{") else yaml.load(text, Loader=_Loader)  # noqa: S506  (is a CSafeLoader)
     except yaml.YAMLError as error:
         raise BadRequest(f"Template format error: Error parsing template: {error}") from error
     if not isinstance(raw, Mapping):
@@ -211,7 +214,7 @@ def _json_or_yaml(text: str) -> Any:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
-        return yaml.load(text, Loader=_Loader)
+        return yaml.load(text, Loader=_Loader)  # noqa: S506  (is a CSafeLoader)
 
 
 class _Loader(yaml.CSafeLoader):
@@ -232,7 +235,8 @@ def _version(raw: Mapping[str, Any]) -> str:
     if str(given) not in VERSIONS:
         known = ", ".join(sorted(VERSIONS))
         raise InvalidTemplateVersion(
-            f'The template version is invalid: "heat_template_version: {given}". "heat_template_version" should be one of: {known}'
+            f'The template version is invalid: "heat_template_version: {given}". '
+            f'"heat_template_version" should be one of: {known}'
         )
     return VERSIONS[str(given)]
 

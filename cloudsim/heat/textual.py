@@ -1,4 +1,7 @@
-"""The functions of HOT that work on plain values, each taking its one evaluated argument. Faults are `ValueError`s in plain words."""
+"""The functions of HOT that work on plain values, each taking its one evaluated argument.
+
+Faults are `ValueError`s in plain words.
+"""
 
 from __future__ import annotations
 
@@ -227,12 +230,12 @@ def negate(argument: Value) -> bool:
 
 def every(argument: Value) -> bool:
     """Logical and of two or more."""
-    return all([_truth("and", item) for item in _list_of("and", argument)])
+    return all(_truth("and", item) for item in _list_of("and", argument))
 
 
 def some(argument: Value) -> bool:
     """Logical or of two or more."""
-    return any([_truth("or", item) for item in _list_of("or", argument)])
+    return any(_truth("or", item) for item in _list_of("or", argument))
 
 
 def _truth(name: str, value: Value) -> bool:

@@ -1,4 +1,6 @@
-"""Template values as compiled trees: a literal is returned as it is (and so shared by all stacks), a function is evaluated.
+"""Template values as compiled trees:
+
+a literal is returned as it is (and so shared by all stacks), a function is evaluated.
 
 Values that come out of `evaluate` are shared: nobody may change them in place.
 """
@@ -14,7 +16,10 @@ Value = Any  # what JSON can hold
 
 
 class Context(Protocol):
-    """What a function may ask of the stack it is evaluated in. Each may raise `Unresolved` while a template is only checked."""
+    """What a function may ask of the stack it is evaluated in.
+
+    Each may raise `Unresolved` while a template is only checked.
+    """
 
     def param(self, name: str) -> Value:
         """The value of a parameter."""

@@ -177,7 +177,10 @@ def resource_changes(found: Changes) -> Body:
 
 
 def _entry(one: Resource | tuple[Stack, ResourceDefinition, str]) -> Body:
-    """A resource in a preview. One that is not there yet has no physical id, and one to be replaced is shown as its successor."""
+    """A resource in a preview.
+
+    One that is not there yet has no physical id, and one to be replaced is shown as its successor.
+    """
     if isinstance(one, Resource):
         stack, name, type_name = one.stack, one.name, one.definition.type
         state: Mapping[str, Any] = {

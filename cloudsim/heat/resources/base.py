@@ -28,8 +28,8 @@ _LETTERS = string.ascii_lowercase + string.digits
 class Kind:
     """One resource type; has no state of its own. Its methods do at once what can be done at once.
 
-    `create`, `update` and `delete` return None, or what to call and await until the action is over; they raise `ResourceFailure`.
-    A kind sets `physical_id` before it waits, so that a failed creation can be cleaned up.
+    `create`, `update` and `delete` return None, or what to call and await until the action is over; they raise
+    `ResourceFailure`. A kind sets `physical_id` before it waits, so that a failed creation can be cleaned up.
     """
 
     nested = False

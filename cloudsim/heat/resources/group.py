@@ -52,7 +52,10 @@ class ResourceGroup(StackKind):
 
     @override
     def attribute(self, resource: Resource, path: Sequence[Any]) -> Any:
-        """`refs`, `refs_map`, `attributes`, `removed_rsrc_list`, `resource.INDEX…`; any other name: a list of the members' attribute."""
+        """`refs`, `refs_map`, `attributes`, `removed_rsrc_list`, `resource.INDEX…`.
+
+        Any other name: a list of the members' attribute.
+        """
         child, name = resource.nested, str(path[0])
         if name == "removed_rsrc_list":
             return sorted(resource.data or (), key=_by_number)
@@ -86,7 +89,10 @@ def _removal_list(props: Props) -> list[Any]:
 
 
 def skipped_after(resource: Resource, props: Props) -> frozenset[str]:
-    """Indices that are out of use after an update: those of before, and members that the policies name by index or reference."""
+    """Indices that are out of use after an update.
+
+    Those of before, and members that the policies name by index or reference.
+    """
     before: frozenset[str] = resource.data or frozenset()
     child = resource.nested
     members = child.resources if child is not None else {}

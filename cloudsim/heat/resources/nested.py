@@ -92,7 +92,7 @@ class StackKind(Kind):
 
 
 def inner_attribute(child: Stack, name: str, path: Sequence[Any]) -> Any:
-    """`resource.NAME` is a member's reference, `resource.NAME.ATTRIBUTE` (or the next part of the path) its attribute."""
+    """`resource.NAME` is a member's reference; `resource.NAME.ATTRIBUTE` (or the path's next part) its attribute."""
     _, member, *rest = name.split(".", 2)
     where = [*rest, *path]
     return child.attribute(member, where) if where else child.reference(member)

@@ -191,9 +191,7 @@ class Port(Network):
         store = resource.stack.engine.world.store
         if name == "subnets":
             ids = [ip["subnet_id"] for ip in super().value_of(resource, "fixed_ips") or ()]
-            return [
-                {"id": one.id, **one.attrs} for one in map(lambda key: store.get("subnet", key), ids) if one is not None
-            ]
+            return [{"id": one.id, **one.attrs} for one in (store.get("subnet", key) for key in ids) if one is not None]
         if name == "network":
             network = store.get("network", super().value_of(resource, "network_id") or "")
             return {"id": network.id, **network.attrs} if network is not None else None

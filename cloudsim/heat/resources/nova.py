@@ -1,4 +1,7 @@
-"""OS::Nova types. A server's node comes to life with it: after the boot it signals the wait handles that its user-data names."""
+"""OS::Nova types.
+
+A server's node comes to life with it: after the boot it signals the wait handles that its user-data names.
+"""
 
 from __future__ import annotations
 

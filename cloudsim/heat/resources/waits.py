@@ -1,4 +1,7 @@
-"""Wait handles and conditions. A handle's `data` maps signal ids to (status, reason, data); a condition waits for enough of them."""
+"""Wait handles and conditions.
+
+A handle's `data` maps signal ids to (status, reason, data); a condition waits for enough of them.
+"""
 
 from __future__ import annotations
 
