@@ -26,6 +26,7 @@ FORBIDDEN = {"socket", "ssl", "httpx", "urllib", "http", "os", "subprocess", "ra
 FORBIDDEN |= {"uuid", "asyncio", "aiohttp", "requests", "threading", "tempfile", "pathlib", "shutil"}
 QUEENS = {"get_attr", "get_file", "get_param", "get_resource", "list_join", "repeat", "str_replace", "str_split"}
 QUEENS |= {"map_merge", "if", "digest", "list_concat", "equals", "not", "and", "or"}
+UPDATED_IN_PLACE = {"name", "image", "flavor", "networks", "tags", "metadata", "user_data"}
 LOOKALIKE = re.compile(
     r"^(get_\w+|list_\w+|str_\w+|map_\w+|yaql|if|repeat|digest|filter|make_url|contains|Fn::.*|Ref)$"
 )
@@ -137,6 +138,13 @@ def test_07_servers_are_never_replaced_and_carry_marks(driver: Driver) -> None:
         assert properties["metadata"]["jeroboam_bay"] == {"get_param": "jeroboam_bay"}
         assert properties["metadata"]["jeroboam_role"] in ("master", "worker")
         assert "key_name" not in properties
+
+
+@each_driver
+def test_07_what_cannot_be_updated_refers_to_nothing(driver: Driver) -> None:
+    for _, _, server in resources(render(driver, "everything"), "OS::Nova::Server"):
+        fixed = {key: value for key, value in server["properties"].items() if key not in UPDATED_IN_PLACE}
+        assert not {key for key, _ in walk(fixed)} & {"get_resource", "get_attr", "get_param"}
 
 
 @each_driver

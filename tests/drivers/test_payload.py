@@ -158,6 +158,13 @@ def test_malformed_credentials_are_refused_and_not_shown(driver: Driver, secret:
 
 
 @each_driver
+def test_a_stand_in_for_a_sealed_secret_passes(driver: Driver) -> None:
+    given = BaySecrets(application_credential_id="abc", application_credential_secret="@sealed@")
+    stack = driver.render(facts(driver, **CASES["everything"]), given)
+    assert "@sealed@" in stack.parameters.values()
+
+
+@each_driver
 def test_too_much_user_data_is_refused(driver: Driver) -> None:
     with pytest.raises(ValueError, match="Nova takes"):
         driver.render(facts(driver, cloud_ca_pem="A" * 40_000), CREDENTIAL)

@@ -155,7 +155,7 @@ restart_units() {
 
 # The authorities that the bay trusts now; during a rotation that is the old one and the new one.
 take_authorities() {
-    jq -r '.ca_pem // empty' "$WORK/wanted" >"$WORK/ca.crt"
+    jq -r '.ca_pem // empty | rtrimstr("\n")' "$WORK/wanted" >"$WORK/ca.crt"
     [ -s "$WORK/ca.crt" ] || return 1
     ! cmp -s "$WORK/ca.crt" "$PKI/ca.crt" || return 1
     openssl x509 -in "$WORK/ca.crt" -noout || die "the authorities that were sent are no certificates"

@@ -20,7 +20,7 @@ from shared.drivers.k8s_fedora_atomic import labels, user_data
 from shared.drivers.k8s_fedora_atomic.labels import validate
 from shared.drivers.rendering import package_texts
 
-_CREDENTIAL = re.compile(r"[A-Za-z0-9_.~=+/-]+")
+_CREDENTIAL = re.compile(r"(?:[A-Za-z0-9_.~=+/-]|@(?!@))+")
 
 
 class K8sFedoraAtomic:
@@ -93,7 +93,11 @@ def _parameters(facts: BayFacts) -> dict[str, str]:
 
 
 def _credential(secrets: BaySecrets) -> dict[str, str]:
-    """The hidden parameters. What Keystone generates fits the pattern; nothing else may reach a configuration file."""
+    """The hidden parameters.
+
+    What Keystone generates fits the pattern, and so does a stand-in such as `@sealed@`; nothing else may reach a
+    configuration file.
+    """
     given = {
         "application_credential_id": secrets.application_credential_id or "",
         "application_credential_secret": secrets.application_credential_secret or "",
