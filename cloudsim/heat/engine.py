@@ -20,7 +20,6 @@ from cloudsim.heat.behaviour import Behaviours
 from cloudsim.heat.environment import Environment
 from cloudsim.heat.errors import (
     ActionInProgress,
-    BadRequest,
     EntityNotFound,
     NotSupported,
     RequestLimitExceeded,
@@ -28,7 +27,7 @@ from cloudsim.heat.errors import (
 )
 from cloudsim.heat.files import Files
 from cloudsim.heat.resources.base import Kind
-from cloudsim.heat.stack import COMPLETE, FAILED, IN_PROGRESS, Resource, Stack
+from cloudsim.heat.stack import FAILED, IN_PROGRESS, Resource, Stack
 from cloudsim.heat.template import Template, load
 from cloudsim.world import World
 
@@ -191,9 +190,15 @@ class Engine:
         check.whole(self, trial)
 
     def delete(self, stack: Stack) -> None:
-        """Start deleting a stack; what runs on it is stopped first. Deleting twice is one deletion."""
+        """Start deleting a stack; what runs on it is stopped first. Deleting twice is one deletion.
+
+        Raises NotSupported for a nested stack.
+        """
+        if stack.parent is not None:
+            raise NotSupported("Deleting a nested stack is not supported.")
         if stack.id not in self.stacks or (stack.action == "DELETE" and stack.busy):
             return
+        self.intents.pop(stack.id, None)  # a rollback that was asked for and has not begun is pointless now
         self._stop(stack)
         stack.mark("DELETE", IN_PROGRESS, "Stack DELETE started")
         self._start(stack, partial(lifecycle.delete_root, self, stack))
@@ -344,6 +349,3 @@ def engine_of(world: World) -> Engine:
     if engine is None:
         engine = _ENGINES[world] = Engine(world)
     return engine
-
-
-__all__ = ["COMPLETE", "BadRequest", "Engine", "Owner", "Plan", "engine_of"]

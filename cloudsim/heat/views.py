@@ -10,7 +10,7 @@ from typing import Any
 
 from cloudsim.heat.errors import HeatFault
 from cloudsim.heat.preview import Changes, View
-from cloudsim.heat.stack import COMPLETE, IN_PROGRESS, Resource, Stack
+from cloudsim.heat.stack import COMPLETE, Resource, Stack
 from cloudsim.heat.template import OutputDefinition, ResourceDefinition
 
 Body = dict[str, Any]
@@ -215,8 +215,3 @@ def _entry(one: Resource | tuple[Stack, ResourceDefinition, str]) -> Body:
 
 def _identity(stack: Stack) -> Body:
     return {"tenant": stack.project_id, "stack_name": stack.name, "stack_id": stack.id, "path": ""}
-
-
-def busy(stack: Stack) -> bool:
-    """Whether an action runs."""
-    return stack.status == IN_PROGRESS

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from services.cli.stack import LocalStack
-from tests.support.jobs import BAYMODEL, reason, rows, settled
+from tests.support.jobs import BAYMODEL, cloud_counts, reason, rows, settled
 
 CODE = Path(__file__).parents[2]
 PAYLOAD = Path("shared/drivers/k8s_fedora_atomic/payload/60-kubernetes.worker.sh")
@@ -44,3 +44,16 @@ async def test_a_new_release_s_payload_replaces_no_server(tmp_path: Path) -> Non
 
 async def _servers(stack: LocalStack) -> set[str]:
     return {row["server_id"] for row in await rows(stack, "SELECT server_id FROM nodes")}
+
+
+async def test_a_resize_that_would_cost_an_unnamed_server_is_refused(tmp_path: Path) -> None:
+    async with LocalStack(tmp_path, speed=20, time_scale=0.2) as stack, stack.client("demo") as client:
+        model = await client.create_baymodel(BAYMODEL)
+        bay = await client.create_bay({"name": "drift", "baymodel_id": model.uuid, "node_count": 2})
+        assert await settled(client, bay) == "CREATE_COMPLETE", await reason(client, bay)
+        # Our record loses a node that the stack still has: what we would send Heat now costs a server.
+        await rows(stack, "DELETE FROM nodes WHERE role = 'worker' AND position = 1")
+        await client.resize_bay(bay, 3)
+        assert await settled(client, bay) == "UPDATE_FAILED"
+        assert "Heat would remove 1 servers where 0 were named. Nothing was changed." in await reason(client, bay)
+        assert (await cloud_counts(stack))["server"] == 3

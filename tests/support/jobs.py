@@ -82,7 +82,7 @@ async def settled(client: JeroboamClient, bay: str, *, seconds: float = 90.0) ->
 
 
 async def _story(client: JeroboamClient, bay: str) -> str:
-    operations = await client.operations(bay)
+    operations = await patient(client.operations, bay)
     return "; ".join(
         f"{one.kind} {one.state}: " + ", ".join(f"{step.name}={step.state} x{step.attempt}" for step in one.steps)
         for one in operations
@@ -91,7 +91,7 @@ async def _story(client: JeroboamClient, bay: str) -> str:
 
 async def reason(client: JeroboamClient, bay: str) -> str:
     """The bay's status_reason."""
-    return str((await client.bay(bay)).status_reason)
+    return str((await patient(client.bay, bay)).status_reason)
 
 
 async def patient(call: Any, *arguments: Any, seconds: float = 30.0) -> Any:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from cloudsim.heat.errors import ResourceFailure
-from cloudsim.heat.resources.base import Kind, Props, Stored, Waiting, find, given, lookup, physical_name
+from cloudsim.heat.resources.base import Kind, Props, Stored, Waiting, find, physical_name
 from cloudsim.heat.resources.plain import config_text
 from cloudsim.heat.resources.waits import SIGNAL_PATH
 from cloudsim.heat.stack import FAILED, Resource
@@ -259,14 +259,3 @@ class KeyPair(Kind):
         """`public_key`; a private key is never kept."""
         record = self._record(resource)
         return record.get("public_key") if record is not None and name == "public_key" else ""
-
-
-def keypair_exists(engine: Engine, user_id: str, name: str) -> bool:
-    """Whether the user has such a key pair."""
-    return (
-        bool(engine.world.store.find("keypair", user_id=user_id, name=name))
-        or lookup(engine, "keypair", name) is not None
-    )
-
-
-__all__ = ["KeyPair", "Server", "ServerGroup", "given", "keypair_exists"]

@@ -51,14 +51,18 @@ def _parameters(ctx: StepContext[Deps], count: int, remove: Sequence[str]) -> di
 async def _harm(ctx: StepContext[Deps], heat: HeatClient, stack_id: str, remove: Sequence[str]) -> str | None:
     """Why this update must not happen: it would replace a server, or lose more of them than the operation named.
 
-    Heat cannot preview a group that grows (it answers 400 for the member that is not there yet), so growing is
-    rehearsed with the present count: what an update would do to those that are there. Nor can a preview tell which
-    members leave, so those that did leave are compared with those named once more afterwards (`resize.collect`).
+    What Heat's preview cannot do decides how it is asked (docs/decisions/0002): it fails for a member that is not
+    there yet, and of removal lists it understands indices only, forgetting those of earlier removals. So growth is
+    rehearsed with the present count, and the list holds the index of every member that left or is to leave. Those that
+    did leave are compared with those named once more afterwards (`resize.collect`).
     """
     async with ctx.deps.engine.connect() as conn:
         workers = [node for node in await stacks.nodes_of(conn, ctx.bay.id) if node.role == "worker"]
-    rehearsed = _parameters(ctx, min(_wanted(ctx), len(workers)), remove)
-    changes = await heat.preview_update(stack_id, parameters=rehearsed)
+    stay = {node.position for node in workers if node.server_id not in remove}
+    absent = [
+        str(index) for index in range(max((node.position + 1 for node in workers), default=0)) if index not in stay
+    ]
+    changes = await heat.preview_update(stack_id, parameters=_parameters(ctx, len(stay), absent))
     if changes.replaced_servers:
         named = ", ".join(sorted({one.physical_id or one.name for one in changes.replaced_servers}))
         return f"Heat would replace servers that this resize did not name: {named}. Nothing was changed."
