@@ -43,7 +43,8 @@ def make_app(settings: ApiSettings) -> ASGIApp:
     )
     for module in (root, bays, baymodels, certificates):
         app.include_router(module.router)
-    app.add_exception_handler(JeroboamError, _ours)
+    app.add_exception_handler(JeroboamError, _rendered)
+    app.add_exception_handler(Exception, _rendered)  # Starlette raises it again after that; the door ends it
     app.add_exception_handler(HTTPException, _router_level)
     app.openapi = _once(app)  # type: ignore[method-assign]  # FastAPI's documented way to change the document
 
@@ -53,7 +54,7 @@ def make_app(settings: ApiSettings) -> ASGIApp:
     return Door(app, validator=lambda: context().cloud.validator, public_url=settings.public_url)
 
 
-async def _ours(_request: Request, error: Exception) -> Response:
+async def _rendered(_request: Request, error: Exception) -> Response:
     return render(error)
 
 

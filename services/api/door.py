@@ -59,9 +59,11 @@ class Door:
             await self._admit(scope, headers, reply)
             await self._app(scope, receive, reply)
         except Exception as error:
+            if reply.complete:
+                return  # answered and logged by the application's own handler
             if reply.started:
                 _log.exception("failed after the answer had begun")
-                return
+                raise
             await render(error, challenge=self._validator().challenge)(scope, receive, reply)
 
     async def _admit(self, scope: Scope, headers: Headers, reply: _Reply) -> None:
@@ -92,6 +94,7 @@ class _Reply:
         self.request_id = request_id
         self.headers: dict[str, str] = {}
         self.started = False
+        self.complete = False
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -101,6 +104,8 @@ class _Reply:
             for name, value in self.headers.items():
                 headers[name] = value
         await self._send(message)
+        if message["type"] == "http.response.body" and not message.get("more_body", False):
+            self.complete = True
 
 
 def base_url_of(scope: Scope, headers: Headers) -> str:

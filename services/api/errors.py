@@ -11,10 +11,12 @@ import orjson
 import structlog
 from starlette.responses import Response
 
+from shared.db.health import is_away
 from shared.domain.errors import ClientFault, CloudError, NotAcceptable, Unauthorized, Unavailable
 
 _log = structlog.get_logger(__name__)
 
+AWAY = "The database does not answer now."
 UNSEEN = "Something went wrong here; the request id finds it in our logs."
 
 
@@ -60,6 +62,9 @@ def render(error: Exception, *, challenge: str = "Keystone") -> Response:
             return refusal(503, error.message, code=error.code, headers={"Retry-After": str(error.retry_after)})
         case CloudError():
             return _cloud(error)
+        case _ if is_away(error):
+            _log.error("database away", error=f"{type(error).__name__}: {error}"[:200])
+            return refusal(503, AWAY, code="server", headers={"Retry-After": "5"})
         case _:
             _log.error("unforeseen", exc_info=error)
             return refusal(500, UNSEEN, code="server")

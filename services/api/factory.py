@@ -14,6 +14,7 @@ from services.api.settings import ApiSettings
 from shared.bus import make_bus
 from shared.bus.port import Bus, DeadLetter
 from shared.db.engine import make_engine
+from shared.db.reader import Reader
 from shared.openstack.cloud import Cloud, ProjectCloud
 from shared.openstack.validate import Caller
 from shared.runtime import failpoint
@@ -29,6 +30,7 @@ class Context:
 
     settings: ApiSettings
     engine: AsyncEngine
+    reader: Reader
     bus: Bus
     relay: OutboxRelay
     cloud: Cloud
@@ -61,14 +63,16 @@ async def open_context(settings: ApiSettings) -> AsyncIterator[Context]:
     cloud = Cloud.from_settings(settings)
     relay = OutboxRelay(engine, bus, service=SERVICE)
     replies = Replies()
+    reader = await Reader.open(settings.database_url, size=settings.read_pool_size)
     async with contextlib.AsyncExitStack() as closing:
         closing.push_async_callback(engine.dispose)
+        closing.push_async_callback(reader.close)
         closing.push_async_callback(cloud.close)
         closing.push_async_callback(bus.close)
         await bus.start()
         replies.address = await bus.open_reply_queue(replies.arrived)
         closing.push_async_callback(_stop, asyncio.create_task(relay.run()))
-        yield Context(settings, engine, bus, relay, cloud, replies, settings.seal_public_key)
+        yield Context(settings, engine, reader, bus, relay, cloud, replies, settings.seal_public_key)
 
 
 async def _stop(task: asyncio.Task[None]) -> None:

@@ -14,7 +14,8 @@ class ApiSettings(CommonSettings):
     port: int = Field(default=9511, ge=0, le=65535, description="0: any free one, see port_file")
     port_file: OptionalPath = Field(default=None, description="the port is written here once it listens")
     public_url: OptionalText = Field(default=None, description="base of links; absent: as the request says")
-    pool_size: int = Field(default=10, ge=2, le=100, description="database connections")
+    pool_size: int = Field(default=10, ge=2, le=100, description="database connections that write")
+    read_pool_size: int = Field(default=4, ge=1, le=100, description="database connections that only read")
     bays_per_project: int = Field(default=20, ge=0, description="Magnum's default quota")
     max_limit: int = Field(default=1000, ge=1, le=10_000, description="longest page of a list")
     seal_public_key_file: OptionalPath = Field(

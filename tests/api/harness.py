@@ -150,15 +150,16 @@ def _named(name: str) -> dict[str, object]:
 def database() -> Iterator[str]:
     """A migrated database, dropped at the end; outside a running loop."""
     name = f"api_{uuid.uuid4().hex}"
-    asyncio.run(_administer(f"CREATE DATABASE {name}"))
+    asyncio.run(administer(f"CREATE DATABASE {name}"))
     try:
         upgrade(database_url(name))
         yield database_url(name)
     finally:
-        asyncio.run(_administer(f"DROP DATABASE {name} WITH (FORCE)"))
+        asyncio.run(administer(f"DROP DATABASE {name} WITH (FORCE)"))
 
 
-async def _administer(statement: str) -> None:
+async def administer(statement: str) -> None:
+    """A statement on the server, as its superuser."""
     connection = await asyncpg.connect(postgres_url())
     try:
         await connection.execute(statement)

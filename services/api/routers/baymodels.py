@@ -73,8 +73,7 @@ async def create(context: Ctx, facts: Known, request: Request) -> Response:
 async def show(context: Ctx, facts: Known, baymodel: str) -> Response:
     """One baymodel, by uuid or name."""
     policy.enforce(facts.caller, "baymodel:get")
-    async with context.engine.connect() as conn:
-        found = await lookup.find(conn, BAYMODEL, facts.caller, baymodel)
+    found = await lookup.find(context.reader, BAYMODEL, facts.caller, baymodel)
     return documents.one(found.text, facts.base_url)
 
 
@@ -100,6 +99,5 @@ async def delete(context: Ctx, facts: Known, baymodel: str) -> Response:
 
 async def _list(context: Context, facts: Facts, asked: dict[str, str], path: str) -> Response:
     page = read_page(asked, BAYMODEL.shelf, most=context.settings.max_limit)
-    async with context.engine.connect() as conn:
-        shown = await lookup.list_page(conn, BAYMODEL, facts.caller, page)
+    shown = await lookup.list_page(context.reader, BAYMODEL, facts.caller, page)
     return documents.many("baymodels", shown, facts.base_url, next_url(facts.base_url, path, page, shown))

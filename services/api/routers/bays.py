@@ -78,8 +78,7 @@ async def create(context: Ctx, facts: Known, request: Request) -> Response:
 async def show(context: Ctx, facts: Known, bay: str) -> Response:
     """One bay, by uuid or name."""
     policy.enforce(facts.caller, "bay:get")
-    async with context.engine.connect() as conn:
-        found = await lookup.find(conn, BAY, facts.caller, bay)
+    found = await lookup.find(context.reader, BAY, facts.caller, bay)
     return documents.one(found.text, facts.base_url)
 
 
@@ -116,15 +115,14 @@ async def delete(context: Ctx, facts: Known, bay: str) -> Response:
 async def list_operations(context: Ctx, facts: Known, bay: str) -> Response:
     """The bay's operations, newest first, each with its steps. Not in Magnum."""
     policy.enforce(facts.caller, "bay:get")
+    found = await lookup.find(context.reader, BAY, facts.caller, bay)
     async with context.engine.connect() as conn:
-        found = await lookup.find(conn, BAY, facts.caller, bay)
         return answer({"operations": await operations.history(conn, found.id)})
 
 
 async def _list(context: Context, facts: Facts, asked: dict[str, str], path: str, column: str) -> Response:
     page = read_page(asked, BAY.shelf, most=context.settings.max_limit)
-    async with context.engine.connect() as conn:
-        shown = await lookup.list_page(conn, BAY, facts.caller, page, column=column)
+    shown = await lookup.list_page(context.reader, BAY, facts.caller, page, column=column)
     return documents.many("bays", shown, facts.base_url, next_url(facts.base_url, path, page, shown))
 
 

@@ -64,7 +64,12 @@ async def healthcheck() -> Response:
     return PlainTextResponse("OK")
 
 
-@router.get("/readyz", summary="Whether this process can do its work", tags=["health"])
+@router.get(
+    "/readyz",
+    responses={503: {"description": "database or bus is away"}},
+    summary="Whether this process can do its work",
+    tags=["health"],
+)
 async def readyz(context: Ctx) -> Response:
     """Database and bus, each by name; 503 when either is away."""
     state = {"database": await answers(context.engine), "bus": context.bus.healthy()}

@@ -58,7 +58,7 @@ async def create(context: Context, facts: Facts, body: BaymodelCreate) -> Docume
     model = _model(body, distro, uuid4(), facts.caller.project_id, facts.caller.user_id)
     async with context.engine.begin() as conn:
         await baymodels.insert_baymodel(conn, model)
-        found = await documents.by_id(conn, BAYMODELS, None, model.id)
+        found = await documents.by_id(await documents.within(conn), BAYMODELS, None, model.id)
     context.committed()
     assert found is not None  # noqa: S101 - written above, in the same transaction
     return found
@@ -92,7 +92,7 @@ async def change(context: Context, facts: Facts, ident: str, patch: list[PatchIt
                 raise _referenced(row_id)
             if changed:
                 await baymodels.save(conn, after)
-            found = await documents.by_id(conn, BAYMODELS, None, row_id)
+            found = await documents.by_id(await documents.within(conn), BAYMODELS, None, row_id)
         context.committed()
         assert found is not None  # noqa: S101 - locked above
         return found.text
@@ -112,8 +112,8 @@ async def remove(context: Context, facts: Facts, ident: str) -> None:
 
 async def _own(context: Context, facts: Facts, ident: str, rule: str) -> tuple[UUID, Baymodel]:
     """The baymodel, if the caller may change it: a public one of another project can be seen and used only."""
+    row_id = (await lookup.find(context.reader, BAYMODEL, facts.caller, ident)).id
     async with context.engine.connect() as conn:
-        row_id = (await lookup.find(conn, BAYMODEL, facts.caller, ident)).id
         model = await baymodels.get(conn, row_id)
     if model is None:
         raise BAYMODEL.missing(ident)

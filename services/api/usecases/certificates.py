@@ -143,8 +143,8 @@ async def _look(context: Context, request_id: UUID) -> SignOutcome:
 
 async def _bay(context: Context, facts: Facts, ident: str, rule: str) -> Bay:
     """The bay, if the caller made it or is an administrator."""
+    row_id = (await lookup.find(context.reader, BAY, facts.caller, ident)).id
     async with context.engine.connect() as conn:
-        row_id = (await lookup.find(conn, BAY, facts.caller, ident)).id
         bay = await bays.get(conn, row_id)
     if bay is None:
         raise BAY.missing(ident)

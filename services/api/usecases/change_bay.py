@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Final
-from uuid import UUID
 
 from services.api import policy
 from services.api.factory import Context
@@ -44,10 +43,11 @@ async def patch(context: Context, facts: Facts, ident: str, items: list[PatchIte
     patch that changes nothing starts nothing, in any state.
     """
     async with context.engine.begin() as conn:
-        row_id = (await lookup.find(conn, BAY, facts.caller, ident)).id
+        source = await documents.within(conn)
+        row_id = (await lookup.find(source, BAY, facts.caller, ident)).id
         policy.enforce(facts.caller, "bay:update")
         bay = await bays.lock(conn, row_id)
-        before = await documents.by_id(conn, BAYS, None, row_id)
+        before = await documents.by_id(source, BAYS, None, row_id)
         if bay is None or before is None:
             raise BAY.missing(ident)
         node_count = _wanted_nodes(before, bay, items)
@@ -66,7 +66,7 @@ async def patch(context: Context, facts: Facts, ident: str, items: list[PatchIte
             requested_by=facts.caller.user_id,
             timeout_minutes=bay.create_timeout,
         )
-        after = await documents.by_id(conn, BAYS, None, row_id)
+        after = await documents.by_id(source, BAYS, None, row_id)
     context.committed()
     assert after is not None  # noqa: S101 - locked above
     return after
@@ -75,7 +75,7 @@ async def patch(context: Context, facts: Facts, ident: str, items: list[PatchIte
 async def delete(context: Context, facts: Facts, ident: str) -> None:
     """Ask for the end of a bay; asking again while it goes on changes nothing."""
     async with context.engine.begin() as conn:
-        row_id: UUID = (await lookup.find(conn, BAY, facts.caller, ident)).id
+        row_id = (await lookup.find(await documents.within(conn), BAY, facts.caller, ident)).id
         policy.enforce(facts.caller, "bay:delete")
         bay = await bays.lock(conn, row_id)
         if bay is None:

@@ -114,7 +114,7 @@ async def _write(
             requested_by=facts.caller.user_id,
             timeout_minutes=columns["create_timeout"],
         )
-        written = await documents.by_id(conn, BAYS, None, bay_id)
+        written = await documents.by_id(await documents.within(conn), BAYS, None, bay_id)
     assert written is not None  # noqa: S101 - written above, in the same transaction
     return written
 

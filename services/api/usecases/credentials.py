@@ -20,30 +20,12 @@ from services.api.request import Facts
 from shared.db.repositories import stacks
 from shared.domain import names
 from shared.domain.errors import CloudError, InvalidInput, Unavailable
+from shared.drivers.common.access import ACCESS_RULES
 from shared.openstack.access_rules import AccessRule
 from shared.runtime import failpoint
 from shared.runtime.sealing import seal
 
 GENERATION: Final = 1
-
-ACCESS_RULES: Final = tuple(
-    AccessRule(service, method, path)
-    for service, method, path in (
-        ("compute", "GET", "/v2.1/servers"),
-        ("compute", "GET", "/v2.1/servers/detail"),
-        ("compute", "GET", "/v2.1/servers/*"),
-        ("compute", "GET", "/v2.1/servers/*/os-volume_attachments"),
-        ("compute", "POST", "/v2.1/servers/*/os-volume_attachments"),
-        ("compute", "DELETE", "/v2.1/servers/*/os-volume_attachments/*"),
-        ("volumev3", "GET", "/v3/*/volumes"),
-        ("volumev3", "GET", "/v3/*/volumes/detail"),
-        ("volumev3", "POST", "/v3/*/volumes"),
-        ("volumev3", "GET", "/v3/*/volumes/*"),
-        ("volumev3", "DELETE", "/v3/*/volumes/*"),
-        ("network", "GET", "/v2.0/ports"),
-    )
-)
-"""What a node may do: find servers, and make, attach, detach and delete volumes."""
 
 CANNOT: Final = (
     "The nodes of this bay use the cloud (volume_driver or registry_enabled) and need an application credential, which "
@@ -81,7 +63,7 @@ async def make(context: Context, facts: Facts, bay_id: UUID) -> NodeCredential:
             user_id,
             name,
             roles=_roles(facts.caller.roles),
-            access_rules=ACCESS_RULES,
+            access_rules=[AccessRule(**rule) for rule in ACCESS_RULES],
             description=f"Nodes of bay {bay_id}",
         )
     except CloudError as error:

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from services.api import policy
+from shared.db.reader import Source
 from shared.db.repositories import documents
 from shared.db.repositories.documents import BAYMODELS, BAYS, Document, Page, Shelf
 from shared.domain.errors import Conflict, NotFound
@@ -46,7 +45,7 @@ def as_uuid(ident: str) -> UUID | None:
         return None
 
 
-async def find(conn: AsyncConnection, resource: Resource, caller: Caller, ident: str) -> Document:
+async def find(source: Source, resource: Resource, caller: Caller, ident: str) -> Document:
     """The one row that the caller means.
 
     Raises:
@@ -56,11 +55,11 @@ async def find(conn: AsyncConnection, resource: Resource, caller: Caller, ident:
     scope = policy.scope(caller)
     row_id = as_uuid(ident)
     if row_id is not None:
-        found = await documents.by_id(conn, resource.shelf, scope, row_id)
+        found = await documents.by_id(source, resource.shelf, scope, row_id)
         if found is None:
             raise resource.missing(ident)
         return found
-    named = await documents.by_name(conn, resource.shelf, scope, ident)
+    named = await documents.by_name(source, resource.shelf, scope, ident)
     if len(named) > 1:
         raise resource.ambiguous()
     if not named:
@@ -69,7 +68,7 @@ async def find(conn: AsyncConnection, resource: Resource, caller: Caller, ident:
 
 
 async def list_page(
-    conn: AsyncConnection, resource: Resource, caller: Caller, page: Page, *, column: str = "doc"
+    source: Source, resource: Resource, caller: Caller, page: Page, *, column: str = "doc"
 ) -> list[Document]:
     """A page of what the caller sees.
 
@@ -77,6 +76,6 @@ async def list_page(
         NotFound: the marker is none of it.
     """
     scope = policy.scope(caller)
-    if page.marker is not None and await documents.by_id(conn, resource.shelf, scope, page.marker) is None:
+    if page.marker is not None and await documents.by_id(source, resource.shelf, scope, page.marker) is None:
         raise resource.missing(page.marker)
-    return await documents.page(conn, resource.shelf, scope, page, column=column)
+    return await documents.page(source, resource.shelf, scope, page, column=column)

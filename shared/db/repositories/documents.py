@@ -1,6 +1,7 @@
 """Lists and shows from the JSON text that each row keeps (`shared.db.documents_sql`).
 
 The hot path: one query through asyncpg itself, because SQLAlchemy's rows would cost more than the query (libraries §6).
+The source is a `Reader`, or inside a transaction what `within` gives.
 Pages are keyset pages: a marker is a row, and the page begins behind it in the order asked for; `seq` decides between
 equals, so that no row is shown twice or missed.
 """
@@ -13,6 +14,8 @@ from typing import Final, NamedTuple, cast
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared.db.reader import Source
 
 
 class Document(NamedTuple):
@@ -80,8 +83,15 @@ BAYMODELS: Final = Shelf(
 )
 
 
+async def within(conn: AsyncConnection) -> Source:
+    """asyncpg's own connection under `conn`, which sees what the transaction of `conn` has written."""
+    raw = (await conn.get_raw_connection()).driver_connection
+    assert raw is not None  # noqa: S101 - a checked-out connection has its driver's
+    return cast("Source", raw)
+
+
 async def page(
-    conn: AsyncConnection, shelf: Shelf, project_id: str | None, asked: Page, *, column: str = "doc"
+    source: Source, shelf: Shelf, project_id: str | None, asked: Page, *, column: str = "doc"
 ) -> list[Document]:
     """The documents of a page; `project_id` None = every project's (an administrator)."""
     key, sign, order = shelf.sort_keys[asked.sort_key], *(("<", "DESC") if asked.descending else (">", "ASC"))
@@ -96,18 +106,18 @@ async def page(
         f"SELECT id, {column} FROM {shelf.table} WHERE {' AND '.join(where)} "  # noqa: S608 - our own words
         f"ORDER BY {key} {order}, seq {order} LIMIT {asked.limit:d}"
     )
-    return await _fetch(conn, sql, *arguments)
+    return await _fetch(source, sql, *arguments)
 
 
-async def by_id(conn: AsyncConnection, shelf: Shelf, project_id: str | None, row_id: UUID) -> Document | None:
+async def by_id(source: Source, shelf: Shelf, project_id: str | None, row_id: UUID) -> Document | None:
     """The document of that id, None when there is none in the project's view."""
-    found = await _fetch(conn, *_find(shelf, project_id, "id", row_id))
+    found = await _fetch(source, *_find(shelf, project_id, "id", row_id))
     return found[0] if found else None
 
 
-async def by_name(conn: AsyncConnection, shelf: Shelf, project_id: str | None, name: str) -> list[Document]:
+async def by_name(source: Source, shelf: Shelf, project_id: str | None, name: str) -> list[Document]:
     """The documents of that name, two at most: more than one is too many anyway."""
-    return await _fetch(conn, *_find(shelf, project_id, "name", name))
+    return await _fetch(source, *_find(shelf, project_id, "name", name))
 
 
 def _find(shelf: Shelf, project_id: str | None, column: str, value: object) -> tuple[str, *tuple[object, ...]]:
@@ -117,8 +127,5 @@ def _find(shelf: Shelf, project_id: str | None, column: str, value: object) -> t
     return sql, project_id, value
 
 
-async def _fetch(conn: AsyncConnection, sql: str, *arguments: object) -> list[Document]:
-    """Ask asyncpg itself. Inside a transaction of `conn` it sees that transaction, since it is the same connection."""
-    raw = (await conn.get_raw_connection()).driver_connection
-    assert raw is not None  # noqa: S101 - a checked-out connection has its driver's
-    return cast("list[Document]", [Document(row[0], row[1]) for row in await raw.fetch(sql, *arguments)])
+async def _fetch(source: Source, sql: str, *arguments: object) -> list[Document]:
+    return [Document(row[0], row[1]) for row in await source.fetch(sql, *arguments)]
