@@ -21,5 +21,5 @@ from tests.worker.world import World
 async def test_a_letter_of_any_kind_is_kept(world: World, raw: RawEnvelope) -> None:
     await write_dead_letter(world.engine, "certs", DeadLetter("certs", raw, "no \0 message", 1))
     async with world.engine.connect() as conn:
-        kept = (await conn.exec_driver_sql("SELECT service, queue, reason FROM dead_letters")).all()
+        kept = [tuple(row) for row in await conn.exec_driver_sql("SELECT service, queue, reason FROM dead_letters")]
     assert kept == [("certs", "certs", "no \ufffd message")]

@@ -27,7 +27,7 @@ async def test_a_step_that_is_done_hands_over_to_the_next_service(world: World) 
     assert await world.run_due(world.dispatcher())
     assert await world.states(bay_id) == [("create", "active", "create.render")]
     async with world.engine.connect() as conn:
-        told = (await conn.exec_driver_sql("SELECT service, name FROM outbox ORDER BY seq")).all()
+        told = [tuple(row) for row in await conn.exec_driver_sql("SELECT service, name FROM outbox ORDER BY seq")]
     assert told == [("api", "bay.create.requested"), ("certs", "bay.authorities.ready")]
     assert not await world.run_due(world.dispatcher())
 
@@ -103,7 +103,7 @@ async def test_a_step_is_cancelled_when_its_lease_cannot_be_kept(world: World) -
 
 
 async def test_a_lease_is_renewed_while_its_step_works(world: World) -> None:
-    await world.bay()
+    bay_id = await world.bay()
     timing = Timing.scaled(0.02)
     before: list[object] = []
 
@@ -119,12 +119,7 @@ async def test_a_lease_is_renewed_while_its_step_works(world: World) -> None:
         return Done()
 
     assert await world.run_due(world.dispatcher(patient, timing=timing))
-    assert (await world.states(await _only(world)))[0][2] == "create.render"
-
-
-async def _only(world: World):  # type: ignore[no-untyped-def]
-    async with world.engine.connect() as conn:
-        return (await conn.exec_driver_sql("SELECT id FROM bays")).scalar()
+    assert (await world.states(bay_id))[0][2] == "create.render"
 
 
 async def test_waiting_counts_nothing_against_the_step(world: World) -> None:
