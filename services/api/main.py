@@ -37,7 +37,7 @@ def main() -> None:
     settings = ApiSettings()
     logging.configure("api", settings.log_level)
     failpoint.configure(settings.failpoint_dir)
-    telemetry.start_metrics_server(settings.metrics_port)
+    telemetry.start_metrics_server(settings.metrics_port, settings.metrics_host)
     listening = _listen(settings)
     config = uvicorn.Config(
         make_app(settings),

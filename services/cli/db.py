@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
@@ -11,6 +12,7 @@ from rich.console import Console
 
 from services.cli.process import Trouble
 from shared.db import migrate
+from shared.db.roles import SERVICE_ROLES
 
 app = typer.Typer(help="The database's schema.", no_args_is_help=True)
 
@@ -27,9 +29,12 @@ Dsn = Annotated[
 
 @app.command()
 def upgrade(database_url: Dsn) -> None:
-    """Make the roles and run the migrations that are missing; safe to repeat."""
+    """Make the roles and run the migrations that are missing; safe to repeat.
+
+    The services' roles get the passwords in JEROBOAM_DB_PASSWORD_API, _PROVISIONER, _CERTS and _SCALER, where given.
+    """
     with _in_words("Upgrade the database"):
-        migrate.upgrade(database_url)
+        migrate.upgrade(database_url, _passwords())
         _show(database_url)
 
 
@@ -47,6 +52,11 @@ def check(database_url: Dsn) -> None:
     """Compare the tables of the code with those of the database; a difference is an error."""
     with _in_words("Compare the database with the code"):
         migrate.check(database_url)
+
+
+def _passwords() -> dict[str, str]:
+    named = {role: os.environ.get(f"JEROBOAM_DB_PASSWORD_{role.removeprefix('jb_').upper()}") for role in SERVICE_ROLES}
+    return {role: password for role, password in named.items() if password}
 
 
 @contextmanager

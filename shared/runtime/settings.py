@@ -72,9 +72,10 @@ class CommonSettings(BaseSettings):
     egress_allow: Networks = Field(default=(), description="CIDRs that may be dialled; empty: all but the denied ones")
     egress_deny: Networks = Field(default=(), description="CIDRs of our own control plane, never dialled")
     log_level: str = "INFO"
+    metrics_host: str = Field(default="127.0.0.1", description="address that the metrics endpoint listens on")
     metrics_port: OptionalPort = Field(default=None, description="absent: no metrics endpoint")
     failpoint_dir: OptionalPath = Field(default=None, description="absent: fail-points are off")
-    ready_file: OptionalPath = Field(default=None, description="written by a worker once it consumes")
+    ready_file: OptionalPath = Field(default=None, description="there while database and bus answer; for health checks")
     time_scale: float = Field(default=1.0, gt=0, le=10)
 
     @property

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import re
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -25,6 +24,7 @@ from shared.runtime import failpoint, logging, telemetry
 from shared.runtime.settings import CommonSettings
 from shared.worker.dispatch import Dispatcher
 from shared.worker.outcome import DepsT, StepFunction
+from shared.worker.readiness import Readiness
 from shared.worker.relay import OutboxRelay
 from shared.worker.sweeper import Sweeper
 
@@ -67,7 +67,7 @@ class WorkerApp(Generic[DepsT]):
         """Run until SIGTERM or SIGINT; returns after what was under way has ended or given its lease back."""
         logging.configure(self.service.value, self.settings.log_level)
         failpoint.configure(self.settings.failpoint_dir)
-        telemetry.start_metrics_server(self.settings.metrics_port)
+        telemetry.start_metrics_server(self.settings.metrics_port, self.settings.metrics_host)
         asyncio.run(self._main())
 
     async def _main(self) -> None:
@@ -87,14 +87,20 @@ class WorkerApp(Generic[DepsT]):
             )
             await wiring.bus.consume(self.service.value, self._handler(dispatcher, deps), concurrency=CONCURRENCY)
             await wiring.bus.start()
-            loops: list[Background] = [relay.run, lambda: sweeper.run(dispatcher), *self.background(deps)]
+            readiness = Readiness(self.settings.ready_file, wiring.engine, wiring.bus, self.settings.timing.sweep)
+            loops: list[Background] = [
+                relay.run,
+                lambda: sweeper.run(dispatcher),
+                readiness.run,
+                *self.background(deps),
+            ]
             tasks = [asyncio.create_task(_forever(loop)) for loop in loops]
-            self._say_ready()
             await stop.wait()
             await sweeper.drain()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            readiness.withdraw()
 
     @contextlib.asynccontextmanager
     async def _wired(self) -> AsyncIterator[Wiring]:
@@ -120,11 +126,6 @@ class WorkerApp(Generic[DepsT]):
                 await dispatcher.look_at(message.operation_id)
 
         return handle
-
-    def _say_ready(self) -> None:
-        if self.settings.ready_file is not None:
-            self.settings.ready_file.write_text(str(os.getpid()))
-        _log.info("ready", service=self.service.value)
 
 
 async def write_dead_letter(engine: AsyncEngine, service: str, letter: DeadLetter) -> None:
