@@ -63,7 +63,7 @@ SUITES = (
     Suite("certs", _pytest("tests/certs")),
     Suite("api", _pytest("tests/api")),
     Suite("e2e", _pytest("tests/e2e", "--timeout=300")),
-    Suite("kill", _pytest("tests/kill", "--timeout=600")),
+    Suite("kill", _pytest("tests/kill", "--timeout=600", "--numprocesses=3", "--dist=worksteal")),
     Suite("deploy", _pytest("tests/deploy")),
 )
 

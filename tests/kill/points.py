@@ -19,7 +19,7 @@ def step_points(kind: OperationKind) -> list[str]:
 def relay_points(kind: OperationKind) -> list[str]:
     """The relay of every service that publishes something in this flow."""
     senders = {"api", *(step.service.value for step in FLOWS[kind].steps)}
-    return [f"{service}:relay_confirmed" for service in sorted(senders - {"scaler"})]
+    return [f"{service}:relay_confirmed" for service in sorted(senders)]
 
 
 def all_points(kind: OperationKind) -> list[str]:

@@ -71,29 +71,27 @@ class _Run:
             await self._exactly_one_of_each()
 
     async def overtaken(self, kind: OperationKind) -> None:
-        """A delete is sent as soon as a process has died at the point."""
+        """One bay for each armed point; its delete is sent as soon as a process has died there."""
         for wave in _waves(self._chosen(step_points(kind))):
             if kind is OperationKind.RESIZE:
-                self.bays += await asyncio.gather(*(self._create(i) for i in range(len(wave))))
+                self.bays = await asyncio.gather(*(self._create(i) for i in range(len(wave))))
                 ends = await asyncio.gather(*(settled(self.client, bay) for bay in self.bays))
-                assert set(ends) == {"CREATE_COMPLETE"}
+                assert set(ends) == {"CREATE_COMPLETE"}, ends
             self._arm(wave)
-            await asyncio.gather(*(self._one_overtaken(kind, number) for number in range(len(wave))))
+            await asyncio.gather(*(self._one_overtaken(kind, number, point) for number, point in enumerate(wave)))
             self._all_struck(wave)
 
-    async def _one_overtaken(self, kind: OperationKind, number: int) -> None:
+    async def _one_overtaken(self, kind: OperationKind, number: int, point: str) -> None:
         bay = await self._ask(kind, number)
-        await self._struck(bay)
+        await self._struck(point)
         await self._delete(bay)
         assert await settled(self.client, bay, seconds=RESUME_WITHIN) == ""
 
-    async def _struck(self, bay: str) -> None:
-        """Until some armed point has been passed, or the bay came through without meeting one."""
-        armed = len(list(self.points.iterdir()))
-        while armed and len(list(self.points.iterdir())) == armed:
-            if not str((await patient(self.client.bay, bay)).status).endswith("_IN_PROGRESS"):
-                return
-            await asyncio.sleep(0.02)
+    async def _struck(self, point: str) -> None:
+        """Until somebody has died there: this bay's own process, if nobody else's before."""
+        async with asyncio.timeout(RESUME_WITHIN):
+            while (self.points / point).exists():
+                await asyncio.sleep(0.02)
 
     async def nothing_is_left(self) -> None:
         """The cloud as before the first create, no key, no credential, no dead letter, no operation under way."""
