@@ -33,7 +33,7 @@ type: $(VENV)/dev  ## mypy --strict
 	@$(BIN)/mypy shared services cloudsim scripts benchmarks tests
 
 layers: $(VENV)/dev  ## import-linter
-	@$(BIN)/lint-imports --no-timing 2>&1 | tail -12
+	@$(BIN)/lint-imports --no-logo 2>&1 | tail -12
 
 format: $(VENV)/dev  ## Let ruff mend what it can
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
@@ -41,6 +41,7 @@ format: $(VENV)/dev  ## Let ruff mend what it can
 generate: $(VENV)/dev  ## Redraw the documents that come from code
 	@$(BIN)/python -m scripts.generate_states
 	@$(BIN)/python -m scripts.generate_messages
+	@$(BIN)/python -m scripts.generate_settings
 
 test-kill: $(VENV)/dev  ## The kill points alone, on both buses, every one
 	@JEROBOAM_KILL_ALL=1 $(BIN)/python -m scripts.test kill

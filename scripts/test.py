@@ -52,7 +52,7 @@ SUITES = (
     Suite("lint", (f"{BIN}/ruff", "check", ".")),
     Suite("format", (f"{BIN}/ruff", "format", "--check", ".")),
     Suite("types", (f"{BIN}/mypy", "shared", "services", "cloudsim", "scripts", "benchmarks", "tests")),
-    Suite("layers", (f"{BIN}/lint-imports", "--no-timing")),
+    Suite("layers", (f"{BIN}/lint-imports", "--no-logo")),
     Suite("domain", _pytest("tests/domain", "tests/contracts", "tests/house")),
     Suite("runtime", _pytest("tests/runtime")),
     Suite("drivers", _pytest("tests/drivers")),

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import orjson
 from starlette.responses import Response
 
-from shared.db.documents_sql import PLACEHOLDER
-from shared.db.repositories.documents import Document
+from shared.db.repositories.documents import PLACEHOLDER, Document
 
 _JSON = "application/json"
 

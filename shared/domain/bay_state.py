@@ -51,7 +51,7 @@ SENTENCES: dict[BayStatus, str] = {
     BayStatus.CREATE_FAILED: "The bay could not be built; its reason says why, and it can only be deleted.",
     BayStatus.CREATE_COMPLETE: "The bay stands as it was asked for.",
     BayStatus.UPDATE_IN_PROGRESS: "The bay is being changed.",
-    BayStatus.UPDATE_FAILED: "The last change did not go through; the bay may be resized again or deleted.",
+    BayStatus.UPDATE_FAILED: "The last change did not go through; its reason says why, and what was there runs on.",
     BayStatus.UPDATE_COMPLETE: "The last change went through.",
     BayStatus.DELETE_IN_PROGRESS: "The bay is being taken down.",
     BayStatus.DELETE_FAILED: "Something could not be removed; its reason names it, and delete may be asked again.",

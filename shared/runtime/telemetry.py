@@ -20,7 +20,7 @@ DEAD_LETTERS = Counter(
 )
 STEPS = Counter(
     "jeroboam_steps",
-    "Operation steps by name and outcome (done, retried, failed).",
+    "Runs of operation steps by name and outcome (done, wait, back, broke, trouble, surprise, superseded, dropped).",
     ["step", "outcome"],
     registry=REGISTRY,
 )

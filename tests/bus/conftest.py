@@ -3,27 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import suppress
 
-import asyncpg  # type: ignore[import-untyped]
 import pytest
 
-from shared.bus.postgres_schema import DDL, GRANTS, ROLES
 from tests.bus.world import PostgresWorld, RabbitWorld, World
-from tests.support.servers import fresh_database, rabbitmq_url
-
-
-async def prepare(url: str) -> None:
-    """Make roles and table in a database, as the migrations do."""
-    connection = await asyncpg.connect(url)
-    try:
-        for role in ROLES:
-            with suppress(asyncpg.DuplicateObjectError, asyncpg.UniqueViolationError):
-                await connection.execute(f"CREATE ROLE {role} LOGIN")
-        await connection.execute(DDL)
-        await connection.execute(GRANTS)
-    finally:
-        await connection.close()
+from tests.support.database import migrated_database
+from tests.support.servers import rabbitmq_url
 
 
 @pytest.fixture(params=["postgres", "rabbitmq"])
@@ -34,8 +19,7 @@ async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
         yield rabbit
         await rabbit.close()
         return
-    async with fresh_database() as url:
-        await prepare(url)
+    async with migrated_database() as url:
         postgres = PostgresWorld(url)
         yield postgres
         await postgres.close()

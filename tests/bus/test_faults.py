@@ -14,8 +14,8 @@ import pytest
 from shared.bus.port import Bus, BusUnavailable, PublishFailed, Retry
 from shared.contracts import Message, encode
 from shared.contracts.certificate import CertificateSigned
+from shared.db.migrate import upgrade
 from shared.runtime.postgres import EmbeddedPostgres
-from tests.bus.conftest import prepare
 from tests.bus.proxy import FaultProxy, Mode
 from tests.bus.world import PATIENCE, STEPS, Basket, PostgresWorld, RabbitWorld, World, request
 from tests.support.rabbit import GivenRabbit
@@ -174,7 +174,7 @@ async def test_messages_consumers_and_reply_queue_survive_a_killed_postmaster(tm
     server = EmbeddedPostgres(tmp_path / "data", durable=False)
     try:
         url = server.start()
-        await prepare(url)
+        await asyncio.to_thread(upgrade, url)
         world = PostgresWorld(url)
 
         def kill() -> None:

@@ -13,16 +13,15 @@ from shared.bus.port import Bus
 from shared.bus.postgres import PostgresBus
 from shared.contracts import Message, encode
 from shared.contracts.certificate import CertificateSigned, CertificateSignRequested
-from tests.bus.conftest import prepare
 from tests.bus.world import PATIENCE, Basket, PostgresWorld, request
-from tests.support.servers import database_url, fresh_database
+from tests.support.database import migrated_database
+from tests.support.servers import database_url
 
 
 @pytest.fixture
 async def postgres() -> AsyncIterator[PostgresWorld]:
     """A database with the queue table."""
-    async with fresh_database() as url:
-        await prepare(url)
+    async with migrated_database() as url:
         made = PostgresWorld(url)
         yield made
         await made.close()

@@ -40,7 +40,7 @@ MAY: dict[str, dict[str, str]] = {
 # What a partial right must not cover.
 FORBIDDEN_COLUMNS = {
     ("jb_api", "UPDATE", "bays"): {"id", "project_id", "stack_id", "spec", "api_address", "generation"},
-    ("jb_provisioner", "UPDATE", "bays"): {"id", "project_id", "wanted", "node_count", "spec"},
+    ("jb_provisioner", "UPDATE", "bays"): {"id", "project_id", "wanted", "master_count", "spec"},
     ("jb_certs", "UPDATE", "bays"): {"wanted", "node_count", "stack_id", "spec"},
     ("jb_scaler", "UPDATE", "bays"): {"wanted", "node_count", "stack_id", "spec"},
     ("jb_api", "SELECT", "cloud_credentials"): {"sealed"},

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from scripts import generate_settings
+from scripts.test import SUITES
 from tests.house.tree import ROOT, text, with_suffix
 
 DOCUMENTS = with_suffix(".md")
@@ -55,6 +56,12 @@ def test_every_document_can_be_reached_from_the_readme() -> None:
         waiting += [path for _, target in _links(document) if (path := _document(document, target))]
     ours = {path for path in DOCUMENTS if path.parts[0] == "docs" or len(path.parts) == 1}
     assert sorted(map(str, ours - seen)) == []
+
+
+def test_contributing_lists_every_suite() -> None:
+    first_cells = re.findall(r"^\| (`.+?`) \|", text(Path("CONTRIBUTING.md")), re.MULTILINE)
+    listed = {name for cell in first_cells for name in _CODE.findall(cell)}
+    assert {suite.name for suite in SUITES} - listed == set()
 
 
 def test_the_settings_are_the_code_s() -> None:

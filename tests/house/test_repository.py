@@ -18,7 +18,7 @@ _HASH = re.compile(r"^    --hash=sha256:[0-9a-f]{64}$")
 
 # Written in pieces, so that this file does not hold what it looks for.
 MACHINE_PATHS = re.compile(
-    "(?<![\\w.${}/-])/(" + "|".join(("wor" + "k", "roo" + "t", "home/[a-z]", "Users/")) + r")\b/?"
+    "(?<![\\w.${}/-])/(" + "|".join(("wor" + "k", "roo" + "t", "home/[a-z]+", "Users/")) + r")\b/?"
 )
 INDEX_HOSTS = re.compile(
     "|".join(("py" + r"pi\.org", "python" + r"hosted\.org", "--(extra-)?ind" + "ex-url", r"proxy\.go" + r"lang\.org"))

@@ -29,6 +29,7 @@ from shared.domain.errors import ClientFault, Forbidden, InvalidInput
 from shared.domain.operation import FLOWS, OperationKind
 from shared.drivers import registry
 from shared.drivers.contract import Driver
+from shared.openstack.errors import RoleMissing
 from shared.openstack.validate import Caller
 
 
@@ -47,6 +48,7 @@ async def create(context: Context, facts: Facts, body: BayCreate) -> Document:
     found = await checks.look_up(context.cloud_of(facts.caller, facts.token), wishes(attributes))
     driver = registry.find(str(attributes["server_type"]), found.os_distro, model.coe)
     check_kind(driver, OperationKind.CREATE)
+    await _check_our_role(context, facts.caller)
     bay_id = uuid4()
     name = body.name or names.automatic(secrets.randbelow(24 * 24), "bay")
     spec = spec_of(attributes, found)
@@ -85,6 +87,18 @@ def check_kind(driver: Driver, kind: OperationKind) -> None:
     """Refuse what has no way to be done, instead of accepting it and failing later."""
     if kind not in FLOWS or kind.value not in driver.kinds:
         raise InvalidInput(f"{kind.value.capitalize()} is not supported by this driver.")
+
+
+async def _check_our_role(context: Context, caller: Caller) -> None:
+    """Refuse a project in which our service user may not act, with the command that would let it.
+
+    Raises:
+        Forbidden: the role is missing; the bay would fail at its first step.
+    """
+    try:
+        await context.cloud.auth.token(caller.project_id)
+    except RoleMissing as missing:
+        raise Forbidden(missing.message) from None
 
 
 async def _write(

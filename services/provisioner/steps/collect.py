@@ -14,22 +14,22 @@ from shared.worker.outcome import Apply, Broke, Done, Outcome, StepContext
 
 async def collect_created(ctx: StepContext[Deps]) -> Outcome:
     """Record what was built; a bay without the nodes that were asked for is not complete."""
-    outputs = await _outputs(ctx)
+    outputs = await read_outputs(ctx)
     found = [node for node in outputs.nodes if node.role == "worker"]
     if len(found) != ctx.bay.node_count:
         return Broke(f"Heat is done but shows {len(found)} nodes where {ctx.bay.node_count} were asked for.")
-    return Done(_recording(ctx, outputs))
+    return Done(recording(ctx, outputs))
 
 
 async def collect_resized(ctx: StepContext[Deps]) -> Outcome:
     """Record what there is now, and compare the servers that left with those that were to leave."""
-    outputs = await _outputs(ctx)
+    outputs = await read_outputs(ctx)
     async with ctx.deps.engine.connect() as conn:
         before = {node.server_id for node in await stacks.nodes_of(conn, ctx.bay.id)}
     left = before - {node.server_id for node in outputs.nodes}
     chosen = ctx.operation.memo.get("remove", [])
     named = {str(server) for server in chosen} if isinstance(chosen, list) else set()
-    record = _recording(ctx, outputs)
+    record = recording(ctx, outputs)
     # A repeat of this step finds the nodes recorded already, so nobody left: that is no fault.
     if left and left != named:
         return Broke(f"Other servers left than were named: left {sorted(left)}, named {sorted(named)}.", apply=record)
@@ -40,7 +40,8 @@ async def collect_resized(ctx: StepContext[Deps]) -> Outcome:
     return Done(record)
 
 
-async def _outputs(ctx: StepContext[Deps]) -> BayOutputs:
+async def read_outputs(ctx: StepContext[Deps]) -> BayOutputs:
+    """The stack's outputs as the driver reads them. Raises CloudError, also while one is still empty."""
     stack_id = ctx.bay.stack_id or ""
     values = await ctx.deps.project(ctx.bay).heat.outputs(stack_id)
     if values is None:
@@ -57,7 +58,8 @@ async def _outputs(ctx: StepContext[Deps]) -> BayOutputs:
         ) from error
 
 
-def _recording(ctx: StepContext[Deps], outputs: BayOutputs) -> Apply:
+def recording(ctx: StepContext[Deps], outputs: BayOutputs) -> Apply:
+    """The writes that make our record equal to what the stack shows."""
     found = [
         Node(node.server_id, node.role, node.index, node.name, node.address, node.private_address)
         for node in outputs.nodes

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from services.provisioner.factory import Deps
+from services.provisioner.steps.collect import read_outputs, recording
+from shared.db.repositories import bays
 from shared.openstack.heat import HeatClient
-from shared.openstack.stacks import StackResource
+from shared.openstack.stacks import StackResource, StackSummary
 from shared.worker.outcome import Back, Broke, Done, Outcome, StepContext, Wait
 
 NESTED_DEPTH = 3
@@ -28,6 +32,8 @@ async def follow_stack(ctx: StepContext[Deps]) -> Outcome:
         if ctx.operation.overdue:
             return await _too_late(ctx, heat)
         return Wait(_pause(ctx), note=f"Heat: {summary.status}")
+    if summary.action == "ROLLBACK":
+        return await _rolled_back(ctx, heat, summary)
     stack = await heat.show(bay.stack_id)
     if stack is None or stack.operation != str(ctx.operation.id):
         # A status counts only under our mark: this one is of an earlier operation, so ours has not begun (rule 4).
@@ -55,6 +61,26 @@ async def _failed(heat: HeatClient, stack_id: str, fallback: str) -> Broke:
     named = "; ".join(f"{_path(one)} ({one.type}): {one.reason}" for one in causes[:REASONS_SHOWN])
     more = f"; and {len(causes) - REASONS_SHOWN} more" if len(causes) > REASONS_SHOWN else ""
     return Broke(f"{named}{more}", faults={_path(one): one.reason for one in causes})
+
+
+async def _rolled_back(ctx: StepContext[Deps], heat: HeatClient, summary: StackSummary) -> Broke:
+    """The owner asked for a rollback should the update fail, and Heat has done it: record what there is again."""
+    failures = [
+        event
+        for event in await heat.events(summary.id, nested_depth=NESTED_DEPTH)
+        if event.status.endswith("FAILED") and (event.time >= (summary.updated_at or ""))
+    ]
+    cause = f"{failures[0].resource_name}: {failures[0].reason}" if failures else summary.reason
+    if summary.phase == "FAILED":
+        return Broke(f"The update failed ({cause}), and so did its rollback: {summary.reason}")
+    record = recording(ctx, await read_outputs(ctx))
+    was = int(str(ctx.operation.request.get("was", ctx.bay.node_count)))
+
+    async def restore(conn: AsyncConnection) -> None:
+        await record(conn)
+        await bays.set_counts(conn, ctx.bay.id, node_count=was)
+
+    return Broke(f"The update failed and was rolled back to {was} nodes: {cause}", apply=restore)
 
 
 async def _too_late(ctx: StepContext[Deps], heat: HeatClient) -> Broke:

@@ -29,7 +29,9 @@ async def resize_stack(ctx: StepContext[Deps]) -> Outcome:
         return Broke(refusal)
     parameters = _parameters(ctx, _wanted(ctx), remove)
     await ctx.guard()
-    await heat.update(bay.stack_id, parameters=parameters, timeout_mins=bay.create_timeout or None)
+    rollback = ctx.operation.request.get("rollback") is True
+    timeout = bay.create_timeout or None
+    await heat.update(bay.stack_id, parameters=parameters, timeout_mins=timeout, disable_rollback=not rollback)
     ctx.deps.cloud.stacks.forget(bay.project_id)
     return Done()
 

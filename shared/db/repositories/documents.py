@@ -1,4 +1,4 @@
-"""Lists and shows from the JSON text that each row keeps (`shared.db.documents_sql`).
+"""Lists and shows from the JSON text that each row keeps (a trigger writes it: migrations/sql/0001_documents.sql).
 
 The hot path: one query through asyncpg itself, because SQLAlchemy's rows would cost more than the query (libraries §6).
 The source is a `Reader`, or inside a transaction what `within` gives.
@@ -16,6 +16,9 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.db.reader import Source
+
+PLACEHOLDER: Final = "\x01"
+"""Stands for the base URL in every stored document; JSON never holds it raw."""
 
 
 class Document(NamedTuple):

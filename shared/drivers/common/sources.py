@@ -1,7 +1,7 @@
 """Every image and package source that nodes use, in one table.
 
 An operator of a closed network overrides entries with one YAML or JSON file (a mapping of the names below to values),
-named by the environment variable JEROBOAM_NODE_SOURCES. The process that renders reads the file once, passes its text
+named by the setting JEROBOAM_NODE_SOURCES_FILE. The process that renders reads the file once, passes its text
 to parse(), and hands the result to drivers in BayFacts.node_sources; so a bay keeps the sources it was born with.
 """
 

@@ -9,8 +9,9 @@ GRANT INSERT, UPDATE, DELETE ON baymodels TO jb_api;
 GRANT SELECT ON bays TO jb_api, jb_provisioner, jb_certs, jb_scaler;
 GRANT INSERT ON bays TO jb_api;
 GRANT UPDATE (status, status_reason, faults, wanted, node_count, updated_at) ON bays TO jb_api;
-GRANT UPDATE (status, status_reason, faults, updated_at, stack_id, api_address, master_addresses, node_addresses,
-              coe_version, container_version) ON bays TO jb_provisioner;
+-- The provisioner also sets the count back when Heat has rolled an update back.
+GRANT UPDATE (status, status_reason, faults, updated_at, stack_id, node_count, api_address, master_addresses,
+              node_addresses, coe_version, container_version) ON bays TO jb_provisioner;
 GRANT UPDATE (status, status_reason, faults, updated_at) ON bays TO jb_certs, jb_scaler;
 GRANT DELETE ON bays TO jb_provisioner;
 GRANT SELECT, INSERT ON bay_history TO jb_api, jb_provisioner, jb_certs, jb_scaler;

@@ -1,29 +1,8 @@
-"""The JSON texts that lists and shows are built from, kept by the database beside each row.
+-- The JSON texts that lists and shows are built from, kept beside each row (libraries' measurements: nothing is decoded or
+-- encoded on the way). They have Magnum's keys in Magnum's order (contract 1.11 and 1.12.3). Where a link's base URL belongs
+-- stands the raw character U+0001, chr(1): JSON never holds it raw, since every value is written by row_to_json, which
+-- escapes it. The gateway replaces it by the base URL of the request.
 
-A list is `'{"bays":[' + ','.join(docs) + ']}'`: nothing is decoded or encoded on the way (libraries §6). The texts have
-Magnum's keys in Magnum's order (contract §1.11, §1.12.3). Where a link's base URL belongs stands the raw character
-U+0001: JSON never holds it raw, since every value is written by `row_to_json`, which escapes it. The gateway replaces
-it by the base URL of the request.
-
-Each entry of `STATEMENTS` is one SQL command, because asyncpg prepares one at a time.
-"""
-
-from __future__ import annotations
-
-from typing import Final
-
-PLACEHOLDER: Final = "\x01"
-"""Stands for the base URL in every stored document."""
-
-_MOMENT = """'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"'"""
-
-
-def _links(resource: str) -> str:
-    return f"""format('"links":[{{"rel":"self","href":"%1$s/v1/{resource}/%2$s"}},'
-        '{{"rel":"bookmark","href":"%1$s/{resource}/%2$s"}}]', chr(1), NEW.id)"""
-
-
-_BAY_FUNCTION = f"""
 CREATE FUNCTION bay_documents() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     brief text;
@@ -55,20 +34,22 @@ BEGIN
         NEW.spec->'fixed_network' AS fixed_network,
         NEW.spec->'fixed_subnet' AS fixed_subnet,
         NEW.spec->'master_lb_enabled' AS master_lb_enabled,
-        to_char(NEW.created_at AT TIME ZONE 'UTC', {_MOMENT}) AS created_at,
-        to_char(NEW.updated_at AT TIME ZONE 'UTC', {_MOMENT}) AS updated_at
+        to_char(NEW.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"') AS created_at,
+        to_char(NEW.updated_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"') AS updated_at
     ) r;
-    NEW.doc_brief := left(brief, -1) || ',' || {_links("bays")} || '}}';
+    NEW.doc_brief := left(brief, -1) || ',' || format('"links":[{"rel":"self","href":"%1$s/v1/bays/%2$s"},'
+        '{"rel":"bookmark","href":"%1$s/bays/%2$s"}]', chr(1), NEW.id) || '}';
     NEW.doc := left(NEW.doc_brief, -1) || ',' || substr(rest, 2);
-    IF NEW.status LIKE '%\\_FAILED' THEN
-        NEW.doc := left(NEW.doc, -1) || ',"bay_faults":' || NEW.faults::text || '}}';
+    IF NEW.status LIKE '%\_FAILED' THEN
+        NEW.doc := left(NEW.doc, -1) || ',"bay_faults":' || NEW.faults::text || '}';
     END IF;
     RETURN NEW;
 END
-$$
-"""
+$$;
 
-_BAYMODEL_FUNCTION = f"""
+CREATE TRIGGER bay_documents BEFORE INSERT OR UPDATE ON bays
+FOR EACH ROW EXECUTE FUNCTION bay_documents();
+
 CREATE FUNCTION baymodel_document() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     head text;
@@ -107,29 +88,14 @@ BEGIN
         NEW.attributes->'floating_ip_enabled' AS floating_ip_enabled,
         NEW.hidden AS hidden,
         NEW.attributes->'tags' AS tags,
-        to_char(NEW.created_at AT TIME ZONE 'UTC', {_MOMENT}) AS created_at,
-        to_char(NEW.updated_at AT TIME ZONE 'UTC', {_MOMENT}) AS updated_at
+        to_char(NEW.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"') AS created_at,
+        to_char(NEW.updated_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"') AS updated_at
     ) t;
-    NEW.doc := left(head, -1) || ',' || {_links("baymodels")} || ',' || substr(tail, 2);
+    NEW.doc := left(head, -1) || ',' || format('"links":[{"rel":"self","href":"%1$s/v1/baymodels/%2$s"},'
+        '{"rel":"bookmark","href":"%1$s/baymodels/%2$s"}]', chr(1), NEW.id) || ',' || substr(tail, 2);
     RETURN NEW;
 END
-$$
-"""
+$$;
 
-_BAY_TRIGGER = """
-CREATE TRIGGER bay_documents BEFORE INSERT OR UPDATE ON bays
-FOR EACH ROW EXECUTE FUNCTION bay_documents()
-"""
-
-_BAYMODEL_TRIGGER = """
 CREATE TRIGGER baymodel_document BEFORE INSERT OR UPDATE ON baymodels
-FOR EACH ROW EXECUTE FUNCTION baymodel_document()
-"""
-
-STATEMENTS: Final[tuple[str, ...]] = (
-    _BAY_FUNCTION,
-    _BAY_TRIGGER,
-    _BAYMODEL_FUNCTION,
-    _BAYMODEL_TRIGGER,
-)
-"""In order, for the migration that makes the tables."""
+FOR EACH ROW EXECUTE FUNCTION baymodel_document();
