@@ -13,10 +13,10 @@ from typing import Final
 from uuid import UUID
 
 import structlog
-from sqlalchemy import text
 
 from services.provisioner.factory import Deps
 from services.provisioner.steps.delete import revoke
+from shared.db.locks import alone
 from shared.db.repositories import stacks
 from shared.domain import names
 from shared.domain.errors import CloudError
@@ -32,15 +32,9 @@ async def sweep_forever(deps: Deps) -> None:
     """Sweep now and every `sweep_minutes`, as long as the process lives."""
     pause = deps.settings.sweep_minutes * 60 * deps.settings.time_scale
     while True:
-        async with deps.engine.connect() as conn:
-            mine = await conn.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": _LOCK})
-            await conn.commit()
+        async with alone(deps.engine, _LOCK) as mine:
             if mine:
-                try:
-                    await sweep_once(deps, older_than=pause)
-                finally:
-                    await conn.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _LOCK})
-                    await conn.commit()
+                await sweep_once(deps, older_than=pause)
         await asyncio.sleep(pause)
 
 
