@@ -1,4 +1,4 @@
-"""The slow sweep: what bears our mark but no row owns is removed (rule 4).
+"""The slow sweep: what bears our mark and is of a bay that we buried is removed (rule 4).
 
 It finds a stack whose creating call arrived after its bay was gone, and a node credential whose bay was never written.
 One replica sweeps at a time; young things are left alone, because their row may be about to be written.
@@ -19,7 +19,7 @@ from services.provisioner.steps.delete import revoke
 from shared.db.locks import alone
 from shared.db.repositories import stacks
 from shared.domain import names
-from shared.domain.errors import CloudError
+from shared.domain.errors import ClientFault, CloudError
 from shared.openstack.stacks import StackSummary
 
 _log = structlog.get_logger()
@@ -32,10 +32,12 @@ async def sweep_forever(deps: Deps) -> None:
     """Sweep now and every `sweep_minutes`, as long as the process lives."""
     pause = deps.settings.sweep_minutes * 60 * deps.settings.time_scale
     while True:
-        async with alone(deps.engine, _LOCK) as mine:
-            if mine:
-                await sweep_once(deps, older_than=pause)
-        await asyncio.sleep(pause)
+        try:
+            async with alone(deps.engine, _LOCK) as mine:
+                if mine:
+                    await sweep_once(deps, older_than=pause)
+        finally:  # trouble must not make the sweep more frequent
+            await asyncio.sleep(pause)
 
 
 async def sweep_once(deps: Deps, *, older_than: float) -> None:
@@ -49,10 +51,16 @@ async def sweep_once(deps: Deps, *, older_than: float) -> None:
         except CloudError as error:
             _log.warning("project not swept", project=project_id, reason=error.message)
     for orphan in orphans:
-        await revoke(deps, orphan.user_id, orphan.name)
+        try:
+            await revoke(deps, orphan.user_id, orphan.name)
+        except (CloudError, ClientFault) as error:
+            _log.warning("orphan not revoked", bay=str(orphan.bay_id), reason=str(error))
+            continue
         async with deps.engine.begin() as conn:
             await stacks.forget_credentials(conn, orphan.bay_id)
-        _log.warning("orphan credential revoked", credential=orphan.name)
+        _log.warning("orphan revoked", bay=str(orphan.bay_id))
+    async with deps.engine.begin() as conn:
+        await stacks.forget_graves(conn, days=_GRAVE_DAYS)
 
 
 async def _sweep_project(deps: Deps, project_id: str, older_than: float) -> None:
@@ -62,10 +70,15 @@ async def _sweep_project(deps: Deps, project_id: str, older_than: float) -> None
         return
     async with deps.engine.connect() as conn:
         alive = await stacks.existing(conn, list(marked.values()))
+        buried = await stacks.buried(conn, list(marked.values()))
     for stack_id, owner in marked.items():
-        if owner not in alive:
+        if owner in buried:
             _log.warning("orphan stack deleted", stack=stack_id, bay=str(owner))
             await heat.delete(stack_id)
+        elif owner not in alive:
+            # A row comes before its stack and leaves a tombstone, so this bay is of another installation or of a newer
+            # state of this database than the one that was restored: not ours to delete.
+            _log.warning("stack of an unknown bay left alone", stack=stack_id, bay=str(owner))
 
 
 def _owner(stack: StackSummary, older_than: float) -> UUID | None:
@@ -76,7 +89,7 @@ def _owner(stack: StackSummary, older_than: float) -> UUID | None:
         return None
     if created.tzinfo is None:
         created = created.replace(tzinfo=UTC)
-    if stack.action == "DELETE" or datetime.now(UTC) - created < timedelta(seconds=older_than):
+    if stack.status == "DELETE_IN_PROGRESS" or datetime.now(UTC) - created < timedelta(seconds=older_than):
         return None
     match = next((found for tag in stack.tags if (found := _TAG.fullmatch(tag))), None)
     return UUID(match[1]) if match else None

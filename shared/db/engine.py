@@ -25,5 +25,6 @@ def make_engine(dsn: str, *, pool_size: int) -> AsyncEngine:
         pool_size=pool_size,
         max_overflow=0,
         pool_pre_ping=True,
+        hide_parameters=True,  # an error of a statement must not carry what it was given
         connect_args={"server_settings": {"application_name": "jeroboam", "jit": "off"}},
     )

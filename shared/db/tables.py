@@ -164,7 +164,7 @@ outbox = Table(
     "outbox",
     metadata,
     _id(),
-    Column("seq", BigInteger, Identity(), nullable=False, index=True),
+    Column("seq", BigInteger, Identity(), nullable=False),
     Column("service", Text, nullable=False),
     Column("name", Text, nullable=False),
     Column("version", Integer, nullable=False),
@@ -289,6 +289,8 @@ certificates = Table(
     Column("not_after", DateTime(timezone=True), nullable=False),
     _created(),
     CheckConstraint("state IN ('intended', 'issued', 'abandoned')", name="certificates_state"),
+    Index("certificates_by_bay", "bay_id"),
+    Index("certificates_by_authority", "authority_id"),
 )
 
 certificate_audit = Table(

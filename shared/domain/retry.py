@@ -11,6 +11,12 @@ CRASHES_ALLOWED = 5
 SURPRISES_ALLOWED = 3
 """A step that ended so often in an exception nobody expected fails."""
 
+FAILURES_ALLOWED = 120
+"""Failures in a row of a step of an operation that has no deadline: about two hours at a minute each."""
+
+STALL_SECONDS = 7200.0
+"""An operation without a deadline may wait so long for a stack in which nothing changes."""
+
 _BASE, _CAP, _SPREAD = 2.0, 60.0, 0.3
 
 

@@ -24,11 +24,10 @@ class Timing:
     call_limit: float
     quarantine: float
     sweep: float
-    publish_timeout: float
 
     @classmethod
     def scaled(cls, scale: float) -> Timing:
-        """The design's times × `scale`; the publish timeout belongs to the broker and is not scaled."""
+        """The design's times × `scale`."""
         return cls(
             lease=60 * scale,
             heartbeat=15 * scale,
@@ -36,7 +35,6 @@ class Timing:
             call_limit=30 * scale,
             quarantine=30 * scale,
             sweep=5 * scale,
-            publish_timeout=5.0,
         )
 
 

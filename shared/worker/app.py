@@ -33,7 +33,7 @@ _log = structlog.get_logger()
 CONCURRENCY = 16
 """Steps under way at once in one process, by messages and again by timers; they mostly wait for the cloud.
 
-Nothing holds one database connection while it asks for another, so the pool may be smaller than the concurrency.
+No step holds one database connection while it asks for another, so the pool may be smaller than the concurrency.
 """
 
 Handler = Callable[[Any], Awaitable[None]]
@@ -64,7 +64,11 @@ class WorkerApp(Generic[DepsT]):
     background: Callable[[DepsT], list[Background]] = lambda _deps: []
 
     def run(self) -> None:
-        """Run until SIGTERM or SIGINT; returns after what was under way has ended or given its lease back."""
+        """Run until SIGTERM or SIGINT.
+
+        What is under way gets some seconds to end. What does not end keeps its lease, because its last call may still
+        be on its way to the cloud; another replica takes it over when lease and quarantine have passed.
+        """
         logging.configure(self.service.value, self.settings.log_level)
         failpoint.configure(self.settings.failpoint_dir)
         telemetry.start_metrics_server(self.settings.metrics_port, self.settings.metrics_host)
@@ -96,7 +100,8 @@ class WorkerApp(Generic[DepsT]):
             ]
             tasks = [asyncio.create_task(_forever(loop)) for loop in loops]
             await stop.wait()
-            await sweeper.drain()
+            # No new work first, then what runs; only afterwards does what it uses close (deps, engine).
+            await asyncio.gather(sweeper.drain(), wiring.bus.close())
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)

@@ -48,11 +48,12 @@ async def _keep(renew: Callable[[], Awaitable[None]], timing: Timing) -> None:
     loop = asyncio.get_running_loop()
     renewed = loop.time()
     while True:
-        await asyncio.sleep(timing.heartbeat)
+        await asyncio.sleep(max(min(timing.heartbeat, renewed + timing.cancel_after - loop.time()), 0.0))
+        asked = loop.time()  # the lease counts from its transaction's beginning, so from no earlier than this
         try:
             async with asyncio.timeout_at(renewed + timing.cancel_after):
                 await renew()
-            renewed = loop.time()
+            renewed = asked
         except StaleLease:
             return
         except Exception as error:

@@ -40,9 +40,10 @@ class Wait:
 
 @dataclass(frozen=True)
 class Back:
-    """Go back to an earlier step of the same service."""
+    """Go back to an earlier step of the same service, after `seconds`, so that two steps never chase each other."""
 
     step: str
+    seconds: float
     memo: Mapping[str, object] = field(default_factory=dict)
 
 

@@ -27,6 +27,7 @@ class Readiness:
 
     async def run(self) -> None:
         """Look until cancelled; changes are logged with their cause."""
+        self.withdraw()  # what a killed predecessor left says nothing about us
         while True:
             trouble = await self._trouble()
             if trouble is None and not self._ready:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import assert_never
@@ -12,7 +13,7 @@ from shared.db.repositories import claims
 from shared.domain.bay import Operation
 from shared.domain.errors import CloudError
 from shared.domain.operation import FLOWS, OperationState, Service
-from shared.domain.retry import SURPRISES_ALLOWED, backoff
+from shared.domain.retry import FAILURES_ALLOWED, SURPRISES_ALLOWED, backoff
 from shared.worker.outcome import Back, Broke, Done, Outcome, Wait
 
 
@@ -41,12 +42,15 @@ async def settle(
     match verdict:
         case Done():
             await _done(conn, operation, verdict, service)
+        case Wait() | Back() if operation.overdue:
+            await fail(conn, operation, f"{_sentence(operation)}: the time is up. {_note(verdict)}".strip(), service)
         case Wait():
             delay = timedelta(seconds=verdict.seconds)
             await claims.wait(conn, operation, delay, note=verdict.note, memo=verdict.memo)
         case Back():
             step = FLOWS[operation.kind].step(verdict.step)
-            await claims.go_on(conn, operation, step, memo=verdict.memo, service=service)
+            delay = timedelta(seconds=verdict.seconds)
+            await claims.go_on(conn, operation, step, memo=verdict.memo, service=service, delay=delay)
         case Broke():
             if verdict.apply is not None:
                 await verdict.apply(conn)
@@ -69,11 +73,10 @@ async def fail(
     operation: Operation,
     reason: str,
     service: Service,
-    faults: dict[str, str] | object | None = None,
+    faults: Mapping[str, str] | None = None,
 ) -> None:
     """End the operation with a reason that people read as the bay's status_reason."""
-    named = dict(faults) if isinstance(faults, dict) else {}
-    await claims.finish(conn, operation, OperationState.FAILED, error=reason, service=service, faults=named)
+    await claims.finish(conn, operation, OperationState.FAILED, error=reason, service=service, faults=faults)
 
 
 async def _done(conn: AsyncConnection, operation: Operation, verdict: Done, service: Service) -> None:
@@ -87,11 +90,15 @@ async def _done(conn: AsyncConnection, operation: Operation, verdict: Done, serv
 
 
 async def _trouble(conn: AsyncConnection, operation: Operation, error: CloudError, service: Service) -> None:
-    """Retry what may go through later until the deadline; what never will fails at once, with the cloud's words."""
-    sentence = FLOWS[operation.kind].step(operation.step).sentence
+    """Retry what may go through later until the deadline; what never will fails at once, with the cloud's words.
+
+    An operation without a deadline gives up after `FAILURES_ALLOWED`, which is about as long as its stall limit.
+    """
+    sentence = _sentence(operation)
+    endless = operation.deadline is None and operation.failures >= FAILURES_ALLOWED
     if not error.retryable:
         await fail(conn, operation, f"{sentence}: {error.message}", service)
-    elif operation.overdue:
+    elif operation.overdue or endless:
         await fail(conn, operation, f"{sentence}: the time is up, and the last answer was: {error.message}", service)
     else:
         failures = operation.failures + (1 if error.counts else 0)
@@ -101,7 +108,7 @@ async def _trouble(conn: AsyncConnection, operation: Operation, error: CloudErro
 
 
 async def _surprise(conn: AsyncConnection, operation: Operation, error: Exception, service: Service) -> None:
-    sentence = FLOWS[operation.kind].step(operation.step).sentence
+    sentence = _sentence(operation)
     surprises = operation.surprises + 1
     what = f"{sentence}: an unexpected {type(error).__name__} in step {operation.step}"
     if surprises >= SURPRISES_ALLOWED:
@@ -110,3 +117,11 @@ async def _surprise(conn: AsyncConnection, operation: Operation, error: Exceptio
     else:
         delay = backoff(surprises)
         await claims.retry(conn, operation, delay, note=f"{what}.", failures=operation.failures, surprises=surprises)
+
+
+def _sentence(operation: Operation) -> str:
+    return FLOWS[operation.kind].step(operation.step).sentence
+
+
+def _note(verdict: Wait | Back) -> str:
+    return (verdict.note or "") if isinstance(verdict, Wait) else ""

@@ -25,14 +25,14 @@ MAY: dict[str, dict[str, str]] = {
     "bays": {"jb_api": "SIu", "jb_provisioner": "SuD", "jb_certs": "Su", "jb_scaler": "Su"},
     "bus_messages": dict.fromkeys(SERVICE_ROLES, "SIUD"),
     "certificate_audit": {"jb_certs": "SI"},
-    "certificates": {"jb_api": "S", "jb_certs": "SIUD", "jb_scaler": "S"},
+    "certificates": {"jb_api": "S", "jb_certs": "SIUD"},
     "cloud_credentials": {"jb_api": "sIu", "jb_provisioner": "SUD"},
     "dead_letters": {"jb_api": "SIUD", "jb_provisioner": "I", "jb_certs": "I", "jb_scaler": "I"},
     "nodes": {"jb_api": "S", "jb_provisioner": "SIUD", "jb_certs": "S", "jb_scaler": "S"},
-    "operation_steps": {"jb_api": "SI", "jb_provisioner": "SU", "jb_certs": "SU", "jb_scaler": "SU"},
-    "operations": {"jb_api": "SIu", "jb_provisioner": "SU", "jb_certs": "SU", "jb_scaler": "SU"},
+    "operation_steps": {"jb_api": "SIu", "jb_provisioner": "Su", "jb_certs": "Su", "jb_scaler": "Su"},
+    "operations": {"jb_api": "SIu", "jb_provisioner": "Su", "jb_certs": "Su", "jb_scaler": "Su"},
     "outbox": dict.fromkeys(SERVICE_ROLES, "SIUD"),
-    "sign_requests": {"jb_api": "SI", "jb_certs": "SIUD", "jb_scaler": "SI"},
+    "sign_requests": {"jb_api": "SI", "jb_certs": "SIUD"},
     "stack_renders": {"jb_api": "s", "jb_provisioner": "SI", "jb_certs": "s", "jb_scaler": "s"},
     "tombstones": {"jb_provisioner": "SID"},
 }
@@ -43,6 +43,10 @@ FORBIDDEN_COLUMNS = {
     ("jb_provisioner", "UPDATE", "bays"): {"id", "project_id", "wanted", "master_count", "spec"},
     ("jb_certs", "UPDATE", "bays"): {"wanted", "node_count", "stack_id", "spec"},
     ("jb_scaler", "UPDATE", "bays"): {"wanted", "node_count", "stack_id", "spec"},
+    **{
+        (role, "UPDATE", "operations"): {"id", "bay_id", "kind", "request", "deadline", "requested_by", "seq"}
+        for role in SERVICE_ROLES
+    },
     ("jb_api", "SELECT", "cloud_credentials"): {"sealed"},
     ("jb_api", "SELECT", "stack_renders"): {"parameters", "files", "environment"},
     ("jb_scaler", "SELECT", "stack_renders"): {"parameters", "files", "environment"},

@@ -57,7 +57,7 @@ def test_secrets_show_neither_in_repr_nor_in_errors(environment: pytest.MonkeyPa
     assert "hush" not in str(caught.value)
 
 
-def test_the_protocols_times_scale_and_the_brokers_do_not() -> None:
+def test_the_protocols_times_scale() -> None:
     assert Timing.scaled(0.1) == Timing(
         lease=6.0,
         heartbeat=1.5,
@@ -65,5 +65,4 @@ def test_the_protocols_times_scale_and_the_brokers_do_not() -> None:
         call_limit=3.0,
         quarantine=3.0,
         sweep=0.5,
-        publish_timeout=5.0,
     )

@@ -6,15 +6,16 @@ import asyncio
 
 import pytest
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from shared.db.repositories import claims
+from shared.db.repositories import bays, claims
 from shared.domain.bay_state import BayStatus
 from shared.domain.errors import CloudError, StaleLease
 from shared.domain.operation import OperationKind, Service
 from shared.domain.retry import CRASHES_ALLOWED, SURPRISES_ALLOWED
 from shared.runtime.settings import Timing
 from shared.worker.dispatch import Dispatcher
-from shared.worker.outcome import Broke, Done, Outcome, StepContext, Wait
+from shared.worker.outcome import Back, Broke, Done, Outcome, StepContext, Wait
 from tests.worker.world import TIMING, World, done
 
 _LEASE_OVER = "UPDATE operations SET lease_until = now() - interval '31 seconds' WHERE lease_token IS NOT NULL"
@@ -53,22 +54,19 @@ async def test_an_expired_lease_is_left_alone_until_its_quarantine_is_over(world
 
 async def test_the_result_of_a_lost_lease_is_dropped(world: World) -> None:
     bay_id = await world.bay()
-    wrote = asyncio.Event()
 
     async def slow(_ctx: StepContext[None]) -> Outcome:
         await world.sql(_LEASE_OVER)
         assert await world.dispatcher().claim() is not None  # somebody else takes over meanwhile
 
-        async def write(_conn: object) -> None:
-            wrote.set()
+        async def write(conn: AsyncConnection) -> None:
+            await bays.set_stack(conn, bay_id, "made too late")
 
         return Done(write)
 
     await world.run_due(world.dispatcher(slow))
     assert await world.states(bay_id) == [("create", "active", "create.authorities")]
-    async with world.engine.begin() as conn:
-        token = (await conn.exec_driver_sql("SELECT lease_token FROM operations")).scalar()
-    assert token is not None
+    assert (await world.get(bay_id)).stack_id is None
 
 
 async def test_the_guard_stops_a_step_whose_lease_is_gone(world: World) -> None:
@@ -100,6 +98,70 @@ async def test_a_step_is_cancelled_when_its_lease_cannot_be_kept(world: World) -
 
     await world.run_due(world.dispatcher(endless, timing=Timing.scaled(0.01)))
     assert cancelled.is_set()
+
+
+async def test_a_step_is_cancelled_when_the_database_cannot_renew_in_time(world: World) -> None:
+    bay_id = await world.bay()
+    cancelled = asyncio.Event()
+
+    async def endless(_ctx: StepContext[None]) -> Outcome:
+        async with world.engine.begin() as conn:  # holds the row, so every renewal waits until its time is up
+            await conn.exec_driver_sql("SELECT 1 FROM operations FOR UPDATE")
+            try:
+                await asyncio.Event().wait()
+            finally:
+                cancelled.set()
+        return Done()
+
+    await world.run_due(world.dispatcher(endless, timing=Timing.scaled(0.02)))
+    assert cancelled.is_set()
+    assert await world.states(bay_id) == [("create", "active", "create.authorities")]
+
+
+async def test_a_wait_ends_at_the_deadline(world: World) -> None:
+    bay_id = await world.bay()
+    await world.sql("UPDATE operations SET deadline = now() - interval '1 second'")
+
+    async def patient(_ctx: StepContext[None]) -> Outcome:
+        return Wait(1, note="Heat is still busy.")
+
+    assert await world.run_due(world.dispatcher(patient))
+    assert (await world.get(bay_id)).status is BayStatus.CREATE_FAILED
+    assert "the time is up. Heat is still busy." in await _reason(world)
+
+
+async def test_going_back_waits_a_moment(world: World) -> None:
+    bay_id = await world.bay()
+
+    async def again(_ctx: StepContext[None]) -> Outcome:
+        return Back("create.authorities", 30)
+
+    assert await world.run_due(world.dispatcher(again))
+    assert not await world.run_due(world.dispatcher(again))
+    assert await world.states(bay_id) == [("create", "active", "create.authorities")]
+
+
+async def test_without_a_deadline_failures_are_bounded(world: World) -> None:
+    bay_id = await world.bay()
+    await world.sql("UPDATE operations SET deadline = NULL, failures = 120")
+
+    async def away(_ctx: StepContext[None]) -> Outcome:
+        raise CloudError("Heat is out.", service="orchestration", status=503, retryable=True)
+
+    assert await world.run_due(world.dispatcher(away))
+    assert (await world.get(bay_id)).status is BayStatus.CREATE_FAILED
+
+
+async def test_what_was_queued_behind_a_failed_create_is_cancelled(world: World) -> None:
+    bay_id = await world.bay()
+    await world.enqueue(bay_id, OperationKind.RESIZE)
+
+    async def broken(_ctx: StepContext[None]) -> Outcome:
+        return Broke("No valid host was found.")
+
+    assert await world.run_due(world.dispatcher(broken))
+    assert (await world.get(bay_id)).status is BayStatus.CREATE_FAILED
+    assert [state for _kind, state, _step in await world.states(bay_id)] == ["failed", "cancelled"]
 
 
 async def test_a_lease_is_renewed_while_its_step_works(world: World) -> None:

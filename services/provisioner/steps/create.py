@@ -81,6 +81,11 @@ async def _create(ctx: StepContext[Deps]) -> str:
     secret = ""
     if credential is not None and credential.sealed is not None and deps.seal_private_key is not None:
         secret = unseal(deps.seal_private_key, credential.sealed, credential.name.encode()).decode()
+    if SEALED in render.parameters.values() and not secret:
+        raise CloudError(
+            "The nodes' cloud credential cannot be opened: JEROBOAM_SEAL_PRIVATE_KEY_FILE is not set here.",
+            service="provisioner",
+        )
     parameters = {key: secret if value == SEALED else value for key, value in render.parameters.items()}
     return await deps.project(bay).heat.create(
         name=bay.stack_name,

@@ -23,7 +23,7 @@ async def delete_stack(ctx: StepContext[Deps]) -> Outcome:
 
 
 async def follow_delete(ctx: StepContext[Deps]) -> Outcome:
-    """Wait until Heat lists none of them any more; a deletion that failed is asked for again until the deadline."""
+    """Wait until Heat lists none of them any more; a deletion that failed is asked for again, `DELETE_TRIES` times."""
     left = await _stacks(ctx)
     if not left:
         return Done()
@@ -41,7 +41,7 @@ async def follow_delete(ctx: StepContext[Deps]) -> Outcome:
             await heat.delete(stack.id)
         return Wait(min(2.0**tries, 30.0), note=note, memo={"delete_tries": tries})
     if any(stack.status != "DELETE_IN_PROGRESS" for stack in left):
-        return Back("delete.stack")  # a create of ours that arrived after we had looked
+        return Back("delete.stack", ctx.deps.settings.poll_seconds)  # a create of ours that arrived after we had looked
     return Wait(ctx.deps.settings.poll_seconds, note=f"Heat: {left[0].status}")
 
 
@@ -77,7 +77,7 @@ async def verify_gone(ctx: StepContext[Deps]) -> Outcome:
     if not left:
         return Done()
     if left.stacks:
-        return Back("delete.stack")
+        return Back("delete.stack", ctx.deps.settings.poll_seconds)
     if ctx.operation.overdue:
         return Broke(f"The bay's stack is gone but the cloud still shows: {left}.")
     await ctx.guard()

@@ -8,9 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.provisioner.factory import Deps
 from services.provisioner.steps.collect import read_outputs, recording
+from services.provisioner.steps.stall import look_for_change
 from shared.db.repositories import bays
 from shared.openstack.heat import HeatClient
-from shared.openstack.stacks import StackResource, StackSummary
+from shared.openstack.stacks import Stack, StackResource, StackSummary
 from shared.worker.outcome import Back, Broke, Done, Outcome, StepContext, Wait
 
 NESTED_DEPTH = 3
@@ -24,23 +25,43 @@ async def follow_stack(ctx: StepContext[Deps]) -> Outcome:
     """Look at the stack until Heat is through with what this operation asked for."""
     bay, heat = ctx.bay, ctx.deps.project(ctx.bay).heat
     if bay.stack_id is None:
-        return Back(_stack_step(ctx))
+        return Back(_stack_step(ctx), ctx.deps.settings.poll_seconds)
     summary = await ctx.deps.cloud.stacks.status(bay.project_id, bay.stack_id)
     if summary is None:
         return Broke(f"Stack with id {bay.stack_id} not found in Heat: somebody deleted it.")
     if summary.phase == "IN_PROGRESS":
-        if ctx.operation.overdue:
-            return await _too_late(ctx, heat)
-        return Wait(_pause(ctx), note=f"Heat: {summary.status}")
-    if summary.action == "ROLLBACK":
-        return await _rolled_back(ctx, heat, summary)
+        return await _not_yet(ctx, heat, summary.status)
+    # The listing may be a second old, and older than an update that another replica of ours has just sent. So what it
+    # calls finished is looked at directly before it is believed.
     stack = await heat.show(bay.stack_id)
+    if stack is not None and stack.phase == "IN_PROGRESS":
+        return await _not_yet(ctx, heat, stack.status)
+    if stack is not None and stack.action == "ROLLBACK":
+        return await _rolled_back(ctx, heat, stack)
     if stack is None or stack.operation != str(ctx.operation.id):
         # A status counts only under our mark: this one is of an earlier operation, so ours has not begun (rule 4).
-        return Back(_stack_step(ctx))
-    if stack.phase == "FAILED":
-        return await _failed(heat, bay.stack_id, f"Heat says {stack.status}: {stack.reason}")
-    return Done()
+        return Back(_stack_step(ctx), ctx.deps.settings.poll_seconds)
+    return await _ended(ctx, heat, stack)
+
+
+async def _ended(ctx: StepContext[Deps], heat: HeatClient, stack: Stack) -> Outcome:
+    if stack.phase != "FAILED":
+        return Done()
+    if ctx.operation.request.get("rollback") is True and "rollback_awaited" not in ctx.operation.memo:
+        # Heat shows the failure for a moment before it begins the rollback that was asked for.
+        return Wait(2 * ctx.deps.settings.poll_seconds, note=f"Heat: {stack.status}", memo={"rollback_awaited": 1})
+    return await _failed(heat, stack.id, f"Heat says {stack.status}: {stack.reason}")
+
+
+async def _not_yet(ctx: StepContext[Deps], heat: HeatClient, status: str) -> Outcome:
+    if ctx.operation.overdue:
+        return await _too_late(ctx, heat)
+    memo: dict[str, object] = {}
+    if ctx.operation.deadline is None:
+        stalled, memo = await look_for_change(ctx, heat)
+        if stalled is not None:
+            return Broke(stalled)
+    return Wait(_pause(ctx), note=f"Heat: {status}", memo=memo)
 
 
 def _stack_step(ctx: StepContext[Deps]) -> str:

@@ -113,11 +113,17 @@ async def retry(
 
 
 async def go_on(
-    conn: AsyncConnection, operation: Operation, step: Step, *, memo: Mapping[str, object], service: Service
+    conn: AsyncConnection,
+    operation: Operation,
+    step: Step,
+    *,
+    memo: Mapping[str, object],
+    service: Service,
+    delay: timedelta = timedelta(0),
 ) -> None:
-    """The step is done (or sends the operation back): `step` is next. Tells its service if that is another one."""
+    """The step is done, or sends the operation back: `step` is next, after `delay`. Another service is told."""
     flow = FLOWS[operation.kind]
-    fresh = {"attempt": 0, "failures": 0, "surprises": 0, "memo": _merged(memo), "next_run_at": func.now()}
+    fresh = {"attempt": 0, "failures": 0, "surprises": 0, "memo": _merged(memo), "next_run_at": func.now() + delay}
     await _write(conn, operation, **_FREE_AGAIN, **fresh, step=step.name, service=step.service.value)
     await _step_now(conn, operation, StepState.DONE, note=None)
     if step.service is not service:

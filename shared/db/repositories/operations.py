@@ -15,11 +15,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from shared.contracts.bay import BayFailed
 from shared.contracts.registry import BY_NAME
 from shared.db.repositories import bays, outbox
+from shared.db.tables import bays as bay_table
 from shared.db.tables import operation_steps, operations
 from shared.domain.bay import Bay
-from shared.domain.bay_state import BayEvent, BayStatus
-from shared.domain.operation import FLOWS, Flow, OperationKind, OperationState
+from shared.domain.bay_state import BayEvent, BayStatus, allows
+from shared.domain.operation import FLOWS, Flow, OperationKind, OperationState, StepState
 
+_UNDER_WAY = (StepState.RUNNING.value, StepState.WAITING.value)
 _LIVE = (OperationState.ACTIVE.value, OperationState.QUEUED.value)
 
 
@@ -82,11 +84,18 @@ async def request_delete(conn: AsyncConnection, bay: Bay, requested_by: str, *, 
         .where(mine, operations.c.state == OperationState.QUEUED.value)
         .values(state=OperationState.CANCELLED.value, finished_at=func.now(), error="A delete overtook it.")
     )
-    await conn.execute(
+    ended = await conn.scalar(
         update(operations)
         .where(mine, operations.c.state == OperationState.ACTIVE.value, operations.c.lease_token.is_(None))
         .values(state=OperationState.SUPERSEDED.value, finished_at=func.now(), error="A delete overtook it.")
+        .returning(operations.c.id)
     )
+    if ended is not None:
+        await conn.execute(
+            update(operation_steps)
+            .where(operation_steps.c.operation_id == ended, operation_steps.c.state.in_(_UNDER_WAY))
+            .values(state=StepState.FAILED.value, finished_at=func.now(), note="A delete overtook it.")
+        )
     await conn.execute(
         update(operations).where(mine, operations.c.state == OperationState.ACTIVE.value).values(next_run_at=func.now())
     )
@@ -118,18 +127,36 @@ async def promote_next(conn: AsyncConnection, bay_id: UUID, *, service: str) -> 
     if row is None:
         return
     flow = FLOWS[OperationKind(row.kind)]
+    if flow.kind is OperationKind.RESIZE and not await _can_change(conn, bay_id):
+        # What it waited for failed and left nothing to change: that must not block its predecessor's end.
+        await _cancel(conn, row.id, "What it waited for failed, so there is nothing to change.")
+        await promote_next(conn, bay_id, service=service)
+        return
+    if flow.kind is OperationKind.RESIZE:
+        await bays.apply_event(conn, bay_id, BayEvent.UPDATE_ASKED, operation_id=row.id)
     await conn.execute(
         update(operations)
         .where(operations.c.id == row.id)
         .values(state=OperationState.ACTIVE.value, next_run_at=func.now())
     )
-    if flow.kind is OperationKind.RESIZE:
-        await bays.apply_event(conn, bay_id, BayEvent.UPDATE_ASKED, operation_id=row.id)
     await tell(conn, service, flow.requested, row.id, bay_id)
 
 
+async def _can_change(conn: AsyncConnection, bay_id: UUID) -> bool:
+    status = await conn.scalar(select(bay_table.c.status).where(bay_table.c.id == bay_id))
+    return status is not None and allows(BayStatus(status), BayEvent.UPDATE_ASKED)
+
+
+async def _cancel(conn: AsyncConnection, operation_id: UUID, why: str) -> None:
+    await conn.execute(
+        update(operations)
+        .where(operations.c.id == operation_id)
+        .values(state=OperationState.CANCELLED.value, finished_at=func.now(), error=why)
+    )
+
+
 async def history(conn: AsyncConnection, bay_id: UUID) -> list[dict[str, object]]:
-    """The bay's operations, newest first, each with its steps in order, as JSON-ready values."""
+    """The bay's last hundred operations, newest first, each with its steps in order, as JSON-ready values."""
     rows = await conn.execute(_HISTORY, {"bay": bay_id})
     return [dict(row.doc) for row in rows]
 
@@ -147,7 +174,7 @@ _HISTORY = text(
             FROM operation_steps s WHERE s.operation_id = o.id
         )
     ) AS doc
-    FROM operations o WHERE o.bay_id = :bay ORDER BY o.seq DESC
+    FROM operations o WHERE o.bay_id = :bay ORDER BY o.seq DESC LIMIT 100
     """
 )
 

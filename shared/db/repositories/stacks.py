@@ -152,3 +152,13 @@ async def projects_to_sweep(conn: AsyncConnection, *, days: int) -> list[str]:
 async def existing(conn: AsyncConnection, bay_ids: Sequence[UUID]) -> set[UUID]:
     """Those of the ids that have a bay."""
     return set((await conn.scalars(select(bays.c.id).where(bays.c.id.in_(bay_ids)))).all())
+
+
+async def buried(conn: AsyncConnection, bay_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of the ids whose bay was here and is gone."""
+    return set((await conn.scalars(select(tombstones.c.bay_id).where(tombstones.c.bay_id.in_(bay_ids)))).all())
+
+
+async def forget_graves(conn: AsyncConnection, *, days: int) -> None:
+    """Remove tombstones older than so many days: nothing of those bays can turn up any more."""
+    await conn.execute(delete(tombstones).where(tombstones.c.buried_at < func.now() - timedelta(days=days)))

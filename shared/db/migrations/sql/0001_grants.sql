@@ -20,7 +20,10 @@ GRANT SELECT, INSERT ON bay_history TO jb_api, jb_provisioner, jb_certs, jb_scal
 GRANT SELECT ON operations, operation_steps TO jb_api, jb_provisioner, jb_certs, jb_scaler;
 GRANT INSERT ON operations, operation_steps TO jb_api;
 GRANT UPDATE (state, finished_at, error, next_run_at) ON operations TO jb_api;
-GRANT UPDATE ON operations, operation_steps TO jb_provisioner, jb_certs, jb_scaler;
+GRANT UPDATE (state, service, step, attempt, failures, surprises, next_run_at, lease_token, lease_until, memo, error,
+              finished_at) ON operations TO jb_provisioner, jb_certs, jb_scaler;
+GRANT UPDATE (state, attempt, note, started_at, finished_at) ON operation_steps
+    TO jb_api, jb_provisioner, jb_certs, jb_scaler;
 
 -- messages
 GRANT SELECT, INSERT, UPDATE, DELETE ON outbox TO jb_api, jb_provisioner, jb_certs, jb_scaler;
@@ -42,5 +45,5 @@ GRANT SELECT, INSERT, DELETE ON tombstones TO jb_provisioner;
 GRANT SELECT, INSERT, UPDATE, DELETE ON authorities, authority_keys, sign_requests, certificates TO jb_certs;
 GRANT SELECT, INSERT ON certificate_audit TO jb_certs;
 GRANT SELECT ON authorities TO jb_api, jb_provisioner, jb_scaler;
-GRANT SELECT, INSERT ON sign_requests TO jb_api, jb_scaler;
-GRANT SELECT ON certificates TO jb_api, jb_scaler;
+GRANT SELECT, INSERT ON sign_requests TO jb_api;
+GRANT SELECT ON certificates TO jb_api;

@@ -83,7 +83,6 @@ CREATE TABLE outbox (
     created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     PRIMARY KEY (id)
 );
-CREATE INDEX ix_outbox_seq ON outbox (seq);
 CREATE INDEX outbox_by_service ON outbox (service, seq);
 
 CREATE TABLE tombstones (
@@ -254,6 +253,8 @@ CREATE TABLE certificates (
     UNIQUE (sign_request_id),
     UNIQUE (serial)
 );
+CREATE INDEX certificates_by_authority ON certificates (authority_id);
+CREATE INDEX certificates_by_bay ON certificates (bay_id);
 
 CREATE TABLE operation_steps (
     operation_id UUID NOT NULL,
