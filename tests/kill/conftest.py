@@ -29,7 +29,7 @@ async def killable(root: Path, bus: str) -> AsyncIterator[tuple[LocalStack, Path
         time_scale=TIME_SCALE,
         failpoint_dir=points,
         restart=True,
-        extra_environment={"JEROBOAM_BAYS_PER_PROJECT": "1000"},
+        extra_environment={"JEROBOAM_BAYS_PER_PROJECT": "1000", "JEROBOAM_SWEEP_MINUTES": "2"},
     )
     async with stack:
         yield stack, points

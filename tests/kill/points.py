@@ -7,7 +7,10 @@ import random
 from shared.domain.operation import FLOWS, OperationKind
 
 PHASES = ("before_call", "after_effect", "after_commit")
-GATEWAY = "api:after_commit"
+GATEWAY = ("api:after_commit",)
+ACCEPTANCE = ("api:credential_intended", "api:credential_made")
+"""Where the gateway can die while it makes the nodes' credential, before the bay's row."""
+
 SEED = 20161
 
 
@@ -24,7 +27,8 @@ def relay_points(kind: OperationKind) -> list[str]:
 
 def all_points(kind: OperationKind) -> list[str]:
     """Every point that an operation of this kind passes."""
-    return [*step_points(kind), *relay_points(kind), GATEWAY]
+    gateway = (*ACCEPTANCE, *GATEWAY) if kind is OperationKind.CREATE else GATEWAY
+    return [*step_points(kind), *relay_points(kind), *gateway]
 
 
 def a_third(points: list[str]) -> list[str]:

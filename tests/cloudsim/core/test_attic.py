@@ -29,6 +29,26 @@ def test_alike_texts_take_little_room() -> None:
     assert all(len(deflated) < 300 for _, deflated in packed[3:])
 
 
+def test_a_text_larger_than_the_window_of_deflate_resembles_an_earlier_one() -> None:
+    attic, raw = Attic(), random.Random(3).randbytes(100_000)
+    attic.pack(raw)
+    longer = raw[:40_000] + b"what was put in" * 20 + raw[40_000:]
+    packed = attic.pack(longer)
+    assert len(packed[1]) < 3000
+    assert unpack(packed) == longer
+
+
+def test_a_text_is_packed_with_the_one_it_was_made_from() -> None:
+    attic, noise = Attic(), random.Random(4)
+    common, own = noise.randbytes(20_000), noise.randbytes(1000)
+    attic.pack(common)
+    made_from = attic.pack(common + own)
+    packed = attic.pack(common + own + b"name", [made_from])
+    assert packed[0] is made_from
+    assert len(packed[1]) < 300
+    assert unpack(packed) == common + own + b"name"
+
+
 async def test_the_records_of_a_five_node_bay_fit_in_40_kb(world: World) -> None:
     payload = random.Random(2).randbytes(12_000)
     _bay(world, payload, 0)

@@ -53,5 +53,17 @@ def test_filters_combine_and_fields_without_an_index_work_too(store: Store) -> N
     assert store.find("port", **{"router:external": True}) == []
 
 
+def test_attributes_change_through_the_store_only(store: Store) -> None:
+    given = {"name": "a", "tags": []}
+    port = store.create("port", "p", given)
+    twin = store.create("port", "p", {"name": "b", "tags": ["x"]})
+    given["name"] = port.attrs["name"] = "changed"
+    assert port.attrs == {"name": "a", "tags": []}
+    store.update(port, name="c", status="ACTIVE")
+    assert (port.attrs, port.get("status")) == ({"name": "c", "tags": [], "status": "ACTIVE"}, "ACTIVE")
+    assert twin.attrs == {"name": "b", "tags": ["x"]}
+    assert (twin.get("status"), twin.get("status", "?")) == (None, "?")
+
+
 def test_a_record_does_not_show_its_attributes_in_its_repr(store: Store) -> None:
     assert "hush" not in repr(store.create("server", "p", {"name": "n", "user_data": "hush"}))
