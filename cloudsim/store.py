@@ -3,13 +3,14 @@
 
 A record's `attrs` carry the wire's own field names (`name`, `network_id`, `fixed_ips` …), so a router renders a record
 as its defaults overlaid with `attrs`. Fields that other code looks up by are indexed, hence two rules: change records
-only through `Store.update`, and never change `attrs` in place. At 10,000 bays a lookup must cost what it costs at ten.
+only through `Store.update`, and never change a value in place. At 10,000 bays a lookup must cost what it costs at ten,
+and a record must be small: records with the same fields share their names and keep only the values.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from typing_extensions import override
@@ -28,29 +29,47 @@ INDEXED: dict[str, tuple[str, ...]] = {
 }
 
 
+Attrs = Mapping[str, Any]
+# Where each field stands among a record's values; one map for all records with the same fields.
+Layout = dict[str, int]
+_LAYOUTS: dict[tuple[str, ...], Layout] = {}
+
+
 class Record:
     """One thing in the cloud.
 
-    `created_at` is Unix seconds; `project_id` is empty for what belongs to the cloud itself.
+    `created_at` is whole Unix seconds; `project_id` is empty for what belongs to the cloud itself.
     """
 
-    __slots__ = ("attrs", "created_at", "id", "kind", "project_id")
+    __slots__ = ("_layout", "_values", "created_at", "id", "kind", "project_id")
 
-    def __init__(self, kind: str, record_id: str, project_id: str, attrs: dict[str, Any], created_at: float) -> None:
+    def __init__(self, kind: str, record_id: str, project_id: str, attrs: Attrs, created_at: int) -> None:
         self.kind = kind
         self.id = record_id
         self.project_id = project_id
-        self.attrs = attrs
         self.created_at = created_at
+        self.keep(attrs)
+
+    def keep(self, attrs: Attrs) -> None:
+        """Have these attributes and no others. For the store only, which keeps the indexes true."""
+        names = tuple(attrs)
+        self._layout = _LAYOUTS.get(names) or _LAYOUTS.setdefault(names, {name: at for at, name in enumerate(names)})
+        self._values = tuple(attrs.values())
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """All attributes, as a new dict."""
+        return dict(zip(self._layout, self._values, strict=True))
 
     def get(self, name: str, default: Any = None) -> Any:
         """`attrs[name]`, or the default."""
-        return self.attrs.get(name, default)
+        at = self._layout.get(name)
+        return default if at is None else self._values[at]
 
     @override
     def __repr__(self) -> str:
         """Kind, id and name only: attributes can hold secrets."""
-        return f"<{self.kind} {self.id} {self.attrs.get('name', '')!r}>"
+        return f"<{self.kind} {self.id} {self.get('name', '')!r}>"
 
 
 Records = list[Record]
@@ -64,22 +83,30 @@ class Store:
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
+        self._second = 0
         self._kinds: dict[str, dict[str, Record]] = {}
         self._projects: dict[tuple[str, str], dict[str, Record]] = {}
         # Per kind and field: value → the record, or where several share the value, those by id.
         self._index: dict[tuple[str, str], dict[Any, Record | dict[str, Record]]] = {}
 
-    def create(self, kind: str, project_id: str, attrs: dict[str, Any], *, id: str | None = None) -> Record:
-        """Keep a new record and return it. Raises ValueError when the id is taken. Takes ownership of `attrs`."""
+    def create(self, kind: str, project_id: str, attrs: Attrs, *, id: str | None = None) -> Record:
+        """Keep a new record and return it. Raises ValueError when the id is taken."""
         record_id = id or str(uuid.uuid4())
         records = self._kinds.setdefault(kind, {})
         if record_id in records:
             raise ValueError(f"{kind} {record_id} exists")
-        record = Record(kind, record_id, project_id, attrs, self._now())
+        record = Record(kind, record_id, project_id, attrs, self.second())
         records[record_id] = record
         self._projects.setdefault((kind, project_id), {})[record_id] = record
         self._index_fields(record, INDEXED.get(kind, ()))
         return record
+
+    def second(self) -> int:
+        """Now in whole seconds; the same object within a second, since very many are kept."""
+        now = int(self._now())
+        if now != self._second:
+            self._second = now
+        return self._second
 
     def get(self, kind: str, id: str) -> Record | None:
         """The record, or None."""
@@ -114,14 +141,14 @@ class Store:
         return [
             record
             for record in pool
-            if (project is None or record.project_id == project) and all(record.attrs.get(k) == v for k, v in wanted)
+            if (project is None or record.project_id == project) and all(record.get(k) == v for k, v in wanted)
         ]
 
     def update(self, record: Record, **changes: Any) -> Record:
         """Change attributes of a record and return it; the only way that keeps the indexes true."""
         touched = tuple(name for name in INDEXED.get(record.kind, ()) if name in changes)
         self._unindex_fields(record, touched)
-        record.attrs.update(changes)
+        record.keep({**record.attrs, **changes})
         self._index_fields(record, touched)
         return record
 
@@ -146,13 +173,13 @@ class Store:
 
     def _index_fields(self, record: Record, names: Iterable[str]) -> None:
         for name in names:
-            value = record.attrs.get(name)
+            value = record.get(name)
             if value:
                 _put(self._index.setdefault((record.kind, name), {}), value, record)
 
     def _unindex_fields(self, record: Record, names: Iterable[str]) -> None:
         for name in names:
-            value = record.attrs.get(name)
+            value = record.get(name)
             if value:
                 _take(self._index.get((record.kind, name), {}), value, record)
 

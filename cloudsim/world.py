@@ -22,11 +22,11 @@ from __future__ import annotations
 
 import ipaddress
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from cloudsim.attic import Attic, unpack
+from cloudsim.attic import Attic, Packed, unpack
 from cloudsim.clock import Clock
 from cloudsim.coe import CoeEndpoints
 from cloudsim.faults import FaultPlan, new_counter
@@ -67,6 +67,7 @@ class ServerSpec:
     ports: list[str] = field(default_factory=list)
     networks: list[str] = field(default_factory=list)
     user_data: str | bytes | None = None
+    user_data_like: Sequence[Packed] = ()  # what the user-data was perhaps made from
     metadata: dict[str, str] = field(default_factory=dict)
     tags: list[str] = field(default_factory=list)
     security_groups: list[str] = field(default_factory=list)
@@ -177,7 +178,7 @@ class World:
         attrs = _server_attrs(spec)
         raw = spec.user_data.encode() if isinstance(spec.user_data, str) else spec.user_data
         if raw and self.settings.keep_user_data:
-            attrs["user_data"] = self._attic.pack(raw)
+            attrs["user_data"] = self._attic.pack(raw, spec.user_data_like)
         attrs["flavor_id"] = self.resolve("flavor", spec.flavor)
         attrs["image_id"] = self.resolve("image", spec.image) if spec.image else None
         server = self.store.create("server", project_id, attrs)
@@ -199,7 +200,7 @@ class World:
         server = self.store.get("server", server_id)
         if server is not None and server.attrs["status"] == "BUILD":
             failed = server.attrs["name"] in self.settings.boot_failures
-            self.store.update(server, status="ERROR" if failed else "ACTIVE", launched_at=self.clock.now())
+            self.store.update(server, status="ERROR" if failed else "ACTIVE", launched_at=self.store.second())
 
     def delete_server(self, server_id: str) -> None:
         """Delete a server at once; ports that Nova made go with it, others and volumes are let go.

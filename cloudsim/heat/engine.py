@@ -71,7 +71,6 @@ class Engine:
         self.configs: dict[str, Resource] = {}  # software configs by id
         self.intents: dict[str, str] = {}  # why a root stack's task was cancelled: timeout, rollback, stop
         self._kinds: dict[str, Kind] = {}
-        self._second = 0
         world.on_reset.append(self.reset)
         world.on_lose_stack = self._lose_hook
 
@@ -79,10 +78,7 @@ class Engine:
 
     def second(self) -> int:
         """Now in whole seconds; the same object within a second, since very many are kept."""
-        now = int(self.world.clock.now())
-        if now != self._second:
-            self._second = now
-        return self._second
+        return self.world.store.second()
 
     def kind_of(self, type_name: str) -> Kind:
         """The kind of a resolved type name; a nested template's when it names a file. Raises StackValidationFailed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -108,7 +109,8 @@ def _load(text: str) -> Any:
 
 
 def _map_of(document: Mapping[str, Any], section: str) -> dict[str, Any]:
+    """A section of its own; texts are shared, since most are the same in every stack."""
     value = document.get(section) or {}
     if not isinstance(value, Mapping):
         raise BadRequest(f'environment section "{section}" must be a map')
-    return dict(value)
+    return {name: sys.intern(item) if type(item) is str else item for name, item in value.items()}

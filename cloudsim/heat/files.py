@@ -30,6 +30,10 @@ class Files(Mapping[str, str]):
         result._texts = {**self._texts, **other._texts}
         return result
 
+    def packed(self) -> list[Packed]:
+        """The large ones, as they are kept."""
+        return [text for text in self._texts.values() if not isinstance(text, str)]
+
     @override
     def __getitem__(self, name: str) -> str:
         """The text. Raises KeyError."""

@@ -1,12 +1,13 @@
 """The state of stacks and resources, and what a template's functions see of it.
 
 Built to be small, since thousands of bays live in one process: times are whole seconds, events are one flat list a
-stack, definitions and literal values belong to the cached template, and of large property values only a hash is kept
+stack, definitions and literal values belong to the cached template, and of property values only a hash is kept
 (enough to see a change).
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 NO_FILES = Files({})
 COMPLETE, FAILED, IN_PROGRESS = "COMPLETE", "FAILED", "IN_PROGRESS"
-_LARGE = 200
 _EVENT = 3  # entries of the flat event list that one event takes
 _USUAL = "state changed"
 
@@ -91,7 +91,6 @@ class Stack:
     """A stack, root or nested. Environment, files, tags and options belong to the root; it is a `values.Context`."""
 
     __slots__ = (
-        "_conditions",
         "action",
         "base_url",
         "created_at",
@@ -137,13 +136,12 @@ class Stack:
         self.created_at = engine.second()
         self.updated_at: int | None = None
         self.deleted_at: int | None = None
-        self._conditions: dict[str, bool] | None = None
 
     # What happened
 
     def mark(self, action: str, status: str, reason: str) -> None:
         """Change the status, note the event and keep the store's record in step."""
-        self.action, self.status, self.reason = action, status, reason
+        self.action, self.status, self.reason = action, status, sys.intern(reason)
         self.note(self, action, status, reason)
         self.engine.record_status(self)
 
@@ -190,7 +188,7 @@ class Stack:
 
     def use(self, template: Template, params: Mapping[str, Any]) -> None:
         """From now on be made from this template with these parameter values."""
-        self.template, self.params, self._conditions = template, params, None
+        self.template, self.params = template, params
 
     def enabled(self) -> dict[str, ResourceDefinition]:
         """Definitions whose condition holds."""
@@ -236,12 +234,8 @@ class Stack:
         return text
 
     def condition(self, name: str) -> bool:
-        """A named condition; evaluated once."""
-        if self._conditions is None:
-            self._conditions = {}
-        if name not in self._conditions:
-            self._conditions[name] = bool(self.template.conditions[name].evaluate(self))
-        return self._conditions[name]
+        """A named condition. Evaluated each time: to remember it in thousands of stacks would cost more."""
+        return bool(self.template.conditions[name].evaluate(self))
 
     def facade(self, key: str) -> Any:
         """A section of the parent's resource."""
@@ -265,36 +259,40 @@ def status_name(action: str, status: str) -> str:
     return f"{action}_{status}"
 
 
-# A snapshot of property values: the names (a tuple that all snapshots with these names share), then a value each.
-Snapshot = tuple[Any, ...]
+# A snapshot of property values: the names (a tuple that all snapshots with these names share), then a digest each.
+Snapshot = tuple[tuple[str, ...], bytes]
 _NAMES: dict[tuple[str, ...], tuple[str, ...]] = {}
 _ANY = ("*",)
-NO_PROPERTIES: Snapshot = ((),)
+_DIGEST = 6  # bytes
+_DIGEST_MASK = (1 << 8 * _DIGEST) - 1
+NO_PROPERTIES: Snapshot = ((), b"")
 
 
 def snapshot(values: Mapping[str, Any], *, whole: bool) -> Snapshot:
-    """Property values for later comparison, large ones as hashes; `whole` when any change means the same."""
+    """Property values for later comparison; `whole` when any change means the same."""
+    present = {name: value for name, value in values.items() if value is not None}
     if whole:
-        return (_ANY, hash(_frozen({name: value for name, value in values.items() if value is not None})))
-    names = tuple(name for name, value in values.items() if value is not None)
-    return (_NAMES.setdefault(names, names), *[compact(values[name]) for name in names])
+        return (_ANY, _digest(present))
+    names = tuple(present)
+    return (_NAMES.setdefault(names, names), b"".join(map(_digest, present.values())))
 
 
 def differences(before: Snapshot, after: Snapshot) -> frozenset[str]:
     """Names of properties whose values differ."""
     if before == after:
         return frozenset()
-    old, new = dict(zip(before[0], before[1:], strict=True)), dict(zip(after[0], after[1:], strict=True))
+    old, new = _by_name(before), _by_name(after)
     return frozenset(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
 
 
-def compact(value: Any) -> Any:
-    """A value itself when it is small, else something that differs when the value does."""
-    if isinstance(value, str):
-        return value if len(value) <= _LARGE else (len(value), hash(value))
-    if isinstance(value, (Mapping, list, tuple)):
-        return hash(_frozen(value))
-    return value
+def _by_name(taken: Snapshot) -> dict[str, bytes]:
+    names, digests = taken
+    return {name: digests[at * _DIGEST : (at + 1) * _DIGEST] for at, name in enumerate(names)}
+
+
+def _digest(value: Any) -> bytes:
+    """What differs when the value does, within this process; of the text, since -1 and -2 have the same hash."""
+    return (hash(repr(_frozen(value))) & _DIGEST_MASK).to_bytes(_DIGEST, "big")
 
 
 def _frozen(value: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import string
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
@@ -159,6 +160,18 @@ def physical_name(resource: Resource) -> str:
 def given(props: Props, *names: str) -> dict[str, Any]:
     """Those of the named properties that have a value."""
     return {name: props[name] for name in names if props.get(name) is not None}
+
+
+@lru_cache(maxsize=1024)
+def same_list(items: tuple[str, ...]) -> list[str]:
+    """A list, the same object for the same texts: tags and groups are those of every node of a bay."""
+    return list(items)
+
+
+@lru_cache(maxsize=1024)
+def same_map(items: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    """A map, the same object for the same pairs."""
+    return dict(items)
 
 
 def find(engine: Engine, kind: str, wanted: Any, project_id: str = "") -> Record:

@@ -131,25 +131,24 @@ def group_template(props: Props) -> GroupTemplate:
     # Null properties are left out, as in Heat: "not given" must reach the member's default.
     values = {key: value for key, value in (definition.get("properties") or {}).items() if value is not None}
     metadata = definition.get("metadata")
-    moving = {key: value for key, value in values.items() if indexed(value, variable, "") is not value}
-    members: dict[str, ResourceDefinition] = {}
-    for name in props["_members"]:
-        own = {key: indexed(value, variable, name) for key, value in moving.items()}
-        members[name] = MemberDefinition(name, definition["type"], Overlay(values, own), metadata)
+    members: dict[str, ResourceDefinition] = {
+        name: MemberDefinition(name, definition["type"], Indexed(values, variable, name), metadata)
+        for name in props["_members"]
+    }
     return GroupTemplate(members)
 
 
-class Overlay(Mapping[str, Any]):
-    """A member's properties: the group's, but for the few that have the index in them."""
+class Indexed(Mapping[str, Any]):
+    """A member's properties: the group's, with the member's index put in whenever one is read."""
 
-    __slots__ = ("common", "own")
+    __slots__ = ("common", "name", "variable")
 
-    def __init__(self, common: Mapping[str, Any], own: Mapping[str, Any]) -> None:
-        self.common, self.own = common, own
+    def __init__(self, common: Mapping[str, Any], variable: str, name: str) -> None:
+        self.common, self.variable, self.name = common, variable, name
 
     @override
     def __getitem__(self, key: str) -> Any:
-        return self.own[key] if key in self.own else self.common[key]
+        return indexed(self.common[key], self.variable, self.name)
 
     @override
     def __iter__(self) -> Iterator[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from cloudsim import networking
-from cloudsim.heat.resources.base import Kind, Props, Stored, Waiting, find, given
+from cloudsim.heat.resources.base import Kind, Props, Stored, Waiting, find, given, same_list
 from cloudsim.heat.stack import Resource
 from cloudsim.world import Record
 
@@ -167,9 +167,9 @@ class Port(Network):
             "tags",
         )
         if props.get("security_groups"):
-            attrs["security_groups"] = [
-                find(engine, "security_group", one, project_id).id for one in props["security_groups"]
-            ]
+            attrs["security_groups"] = same_list(
+                tuple(find(engine, "security_group", one, project_id).id for one in props["security_groups"])
+            )
         if props.get("fixed_ips"):
             attrs["fixed_ips"] = [self._fixed_ip(engine, one, project_id) for one in props["fixed_ips"]]
         return attrs

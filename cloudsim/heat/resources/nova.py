@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from cloudsim.heat.errors import ResourceFailure
-from cloudsim.heat.resources.base import Kind, Props, Stored, Waiting, find, physical_name
+from cloudsim.heat.resources.base import Kind, Props, Stored, Waiting, find, physical_name, same_list, same_map
 from cloudsim.heat.resources.plain import config_text
 from cloudsim.heat.resources.waits import SIGNAL_PATH
 from cloudsim.heat.stack import FAILED, Resource
@@ -57,8 +57,9 @@ class Server(Stored):
             ports=ports,
             networks=[find(engine, "network", wanted, project_id).id for wanted in others if wanted],
             user_data=user_data,
-            metadata={key: str(value) for key, value in (props.get("metadata") or {}).items()},
-            tags=list(props.get("tags") or ()),
+            user_data_like=resource.stack.root.files.packed(),
+            metadata=same_map(tuple((key, str(value)) for key, value in (props.get("metadata") or {}).items())),
+            tags=same_list(tuple(str(tag) for tag in props.get("tags") or ())),
             security_groups=[str(group) for group in props.get("security_groups") or ()],
             group=hints.get("group"),
             availability_zone=props.get("availability_zone"),

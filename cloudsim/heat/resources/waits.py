@@ -78,8 +78,8 @@ def receive(handle: Resource, details: Mapping[str, Any]) -> str:
     signals = state.signals = state.signals or {}
     signal_id = str(details.get("id") or len(signals) + 1)
     signal = Signal(
-        str(details.get("status") or "SUCCESS").upper(),
-        str(details.get("reason") or f"Signal {signal_id} received"),
+        sys.intern(str(details.get("status") or "SUCCESS").upper()),
+        sys.intern(str(details.get("reason") or f"Signal {signal_id} received")),
         details.get("data"),
     )
     signals[signal_id] = signal

@@ -48,6 +48,18 @@ async def test_a_member_removed_without_a_smaller_count_is_made_anew_under_anoth
     assert heat.servers()["bay-node-1"] == servers["bay-node-1"]
 
 
+async def test_numbers_that_python_hashes_alike_are_a_change(heat: Heat) -> None:
+    def template(value: int) -> dict[str, Any]:
+        held = {"type": "OS::Heat::Value", "properties": {"value": value}}
+        return small({"held": held}, outputs={"held": {"value": {"get_attr": ["held", "value"]}}})
+
+    stack_id = await heat.make("numbers", **template(-1))
+    await heat.world.clock.advance(5)
+    assert (await heat.update(stack_id, **template(-2))).status_code == 202
+    await heat.world.clock.advance(5)
+    assert await heat.outputs(stack_id) == {"held": -2}
+
+
 async def test_changed_user_data_keeps_servers_when_told_to_ignore_it(heat: Heat) -> None:
     stack_id = await heat.bay()
     servers = heat.servers()
