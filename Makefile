@@ -13,7 +13,7 @@ help:  ## What can be made
 
 # ---- the two commands -------------------------------------------------------------------------------------------
 
-demo: $(VENV)/run  ## The whole main job on this machine: a bay is created, grows, is signed for, shrinks and goes
+demo: $(VENV)/run  ## A bay's whole life on this machine, as a show
 	@$(BIN)/python -m services.cli demo
 
 test: $(VENV)/dev  ## Everything: lint, types, layers, and every test suite against real servers
@@ -33,7 +33,7 @@ type: $(VENV)/dev  ## mypy --strict
 	@$(BIN)/mypy shared services cloudsim scripts benchmarks tests
 
 layers: $(VENV)/dev  ## import-linter
-	@$(BIN)/lint-imports --no-logo 2>&1 | tail -12
+	@$(BIN)/lint-imports --no-logo
 
 format: $(VENV)/dev  ## Let ruff mend what it can
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .

@@ -12,6 +12,7 @@ It is plain ASGI, because Starlette's own middleware classes cost a task and a s
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from typing import Final
 from uuid import uuid4
@@ -52,6 +53,7 @@ class Door:
             return
         headers = Headers(scope=scope)
         reply = _Reply(send, f"req-{uuid4()}")
+        began = time.perf_counter()
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=reply.request_id, global_request_id=_global_id(headers))
         try:
@@ -64,7 +66,10 @@ class Door:
             if reply.started:
                 _log.exception("failed after the answer had begun")
                 raise
+            reply.cause = error
             await render(error, challenge=self._validator().challenge)(scope, receive, reply)
+        finally:
+            _log_request(scope, reply, time.perf_counter() - began)
 
     async def _admit(self, scope: Scope, headers: Headers, reply: _Reply) -> None:
         path: str = scope["path"]
@@ -95,10 +100,13 @@ class _Reply:
         self.headers: dict[str, str] = {}
         self.started = False
         self.complete = False
+        self.status = 0
+        self.cause: Exception | None = None
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.started = True
+            self.status = message["status"]
             headers = MutableHeaders(scope=message)
             headers[REQUEST_ID] = self.request_id
             for name, value in self.headers.items():
@@ -106,6 +114,25 @@ class _Reply:
         await self._send(message)
         if message["type"] == "http.response.body" and not message.get("more_body", False):
             self.complete = True
+
+
+def _log_request(scope: Scope, reply: _Reply, seconds: float) -> None:
+    """One line a request: 5xx as a warning with its cause, probes only for those who debug.
+
+    The path is the route's, with its braces, so that lines can be counted; what the caller put there is not logged.
+    """
+    route = getattr(scope.get("route"), "path", None)
+    facts = scope.get(STATE)
+    level = _log.warning if reply.status >= 500 else _log.debug if route in _ANY_FORM else _log.info
+    level(
+        "request",
+        method=scope["method"],
+        path=route or "(no route)",
+        status=reply.status,
+        seconds=round(seconds, 3),
+        project=facts.caller.project_id if isinstance(facts, Facts) else None,
+        cause=f"{type(reply.cause).__name__}: {reply.cause}"[:500] if reply.cause and reply.status >= 500 else None,
+    )
 
 
 def base_url_of(scope: Scope, headers: Headers) -> str:

@@ -6,12 +6,16 @@ import os
 import socket
 from pathlib import Path
 
+import structlog
 import uvicorn
 from typing_extensions import override
 
 from services.api.app import make_app
 from services.api.settings import ApiSettings
 from shared.runtime import failpoint, logging, telemetry
+from shared.runtime.settings import load
+
+_log = structlog.get_logger()
 
 
 class _Server(uvicorn.Server):
@@ -30,11 +34,12 @@ class _Server(uvicorn.Server):
             _write(self._settings.port_file, str(sockets[0].getsockname()[1]))
         if self._settings.ready_file is not None:
             _write(self._settings.ready_file, str(os.getpid()))
+        _log.info("ready", host=self._settings.host, port=sockets[0].getsockname()[1] if sockets else None)
 
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT; requests under way are answered first. Exits with 1 when it cannot start."""
-    settings = ApiSettings()
+    settings = load(ApiSettings)
     logging.configure("api", settings.log_level)
     failpoint.configure(settings.failpoint_dir)
     telemetry.start_metrics_server(settings.metrics_port, settings.metrics_host)

@@ -12,6 +12,7 @@ from services.certs.settings import CertsSettings
 from services.certs.steps import STEPS
 from shared.contracts.certificate import CertificateSignRequested
 from shared.domain.operation import Service
+from shared.runtime.settings import load
 from shared.worker.app import WorkerApp
 
 
@@ -31,7 +32,7 @@ def make_app(settings: CertsSettings) -> WorkerApp[Deps]:
 def main() -> None:
     """Run until told to stop; exit with a sentence when the master key is unusable."""
     try:
-        app = make_app(CertsSettings())
+        app = make_app(load(CertsSettings))
     except EnvelopeError as error:
         raise SystemExit(f"jeroboam-certs: {error}") from None
     app.run()

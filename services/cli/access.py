@@ -10,14 +10,14 @@ from services.cli.stack import PROJECT_OF
 from services.cli.workspace import write_private
 
 
-def write_access(folder: Path, keystone_url: str) -> None:
+def write_access(folder: Path, keystone_url: str, *, api: str, control: str) -> None:
     """Write `clouds.yaml` (clouds demo, alt, reader, admin) and `openrc`, `openrc.alt`, `openrc.reader`,
-    `openrc.admin`, all 0600; `openrc` is demo's."""
+    `openrc.admin`, all 0600; `openrc` is demo's. They also say where `api` and the cloud's `control` door are."""
     clouds = {user: {"auth": _auth(user, keystone_url), **_REST} for user in ("demo", "alt", "reader", "admin")}
     write_private(folder / "clouds.yaml", yaml.safe_dump({"clouds": clouds}, sort_keys=False))
     for user in clouds:
         name = "openrc" if user == "demo" else f"openrc.{user}"
-        write_private(folder / name, _openrc(user, keystone_url))
+        write_private(folder / name, _openrc(user, keystone_url, JEROBOAM_API=api, JEROBOAM_CONTROL=control))
 
 
 _REST = {"region_name": "RegionOne", "interface": "public", "identity_api_version": 3}
@@ -34,7 +34,7 @@ def _auth(user: str, keystone_url: str) -> dict[str, str]:
     }
 
 
-def _openrc(user: str, keystone_url: str) -> str:
+def _openrc(user: str, keystone_url: str, **more: str) -> str:
     variables = {f"OS_{key.upper()}": value for key, value in _auth(user, keystone_url).items()}
-    variables |= {"OS_REGION_NAME": "RegionOne", "OS_INTERFACE": "public", "OS_IDENTITY_API_VERSION": "3"}
+    variables |= {"OS_REGION_NAME": "RegionOne", "OS_INTERFACE": "public", "OS_IDENTITY_API_VERSION": "3", **more}
     return "".join(f"export {key}={value}\n" for key, value in variables.items())

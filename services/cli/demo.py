@@ -82,7 +82,9 @@ async def _on_own_stack(stack: LocalStack, view: View) -> Trouble | None:
         step = view.stages[-1].title if view.stages else "Start"
         return explain(error, step, stack.workspace.logs)
     view.console.print(view.table())
-    view.console.print(f"kubeconfig: {stack.workspace.root / 'kubeconfig'}", soft_wrap=True)
+    view.console.print(
+        f"kubeconfig (of the bay that is gone by now): {stack.workspace.root / 'kubeconfig'}", soft_wrap=True
+    )
     view.console.print(f"logs: {stack.workspace.logs}", soft_wrap=True)
     view.console.print("Nothing is left running: no process, no open port, no shared memory.")
     return None

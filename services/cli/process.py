@@ -64,7 +64,10 @@ def explain(error: Exception, step: str, logs: object) -> Trouble:
             return Trouble(error.step, error.cause, error.advice)
         case ProgramFailed():
             return Trouble(step, str(error), f"Read that log. All logs are in {logs}.")
-        case PostgresUnavailable() | WorkspaceBusy():
+        case WorkspaceBusy():
+            advice = "Stop that one, or start a second one beside it: .venv/bin/jeroboam up --root SOME-FOLDER"
+            return Trouble(step, str(error), advice)
+        case PostgresUnavailable():
             return Trouble(step, str(error), "Do what the cause says, then start again.")
         case CloudError():
             return Trouble(step, error.message, f"The logs in {logs} tell what the services did.")

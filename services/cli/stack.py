@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from ipaddress import ip_network
 from pathlib import Path
@@ -52,6 +52,7 @@ class LocalStack:
         time_scale: multiplies the protocol's times (see `shared.runtime.settings.Timing`).
         failpoint_dir: where tests put the names of points at which a process is to kill itself.
         restart: start a service again when it ends by itself.
+        on_restart: told in words when a program was started again.
         api_port, cloud_port: 0 chooses free ones; both stay the same over restarts.
     """
 
@@ -70,6 +71,7 @@ class LocalStack:
         api_port: int = 0,
         cloud_port: int = 0,
         extra_environment: Mapping[str, str] | None = None,
+        on_restart: Callable[[str], None] = lambda _words: None,
     ) -> None:
         if bus == "rabbitmq" and not amqp_url:
             raise ValueError("the RabbitMQ bus needs an amqp_url")
@@ -88,7 +90,7 @@ class LocalStack:
         self.keystone_url = f"{self.cloud_url}/identity/v3"
         self.control_url = f"{self.cloud_url}/control"
         self.api_url = f"http://{HOST}:{api_port}/v1"
-        self.supervisor = Supervisor(self.workspace.logs, self.workspace.root)
+        self.supervisor = Supervisor(self.workspace.logs, self.workspace.root, on_restart=on_restart)
         self.postgres_pid: int | None = None
         self._embedded = database_url is None
         self._admin_dsn = database_url or ""

@@ -47,7 +47,16 @@ class Program:
 class Supervisor:
     """The programs of one stack. Use it from one event loop in the main thread."""
 
-    def __init__(self, log_dir: Path, cwd: Path, *, start_limit: float = 60.0, grace: float = 10.0) -> None:
+    def __init__(
+        self,
+        log_dir: Path,
+        cwd: Path,
+        *,
+        start_limit: float = 60.0,
+        grace: float = 10.0,
+        on_restart: Callable[[str], None] = lambda _words: None,
+    ) -> None:
+        self._on_restart = on_restart
         self._log_dir = log_dir
         self._cwd = cwd
         self._start_limit = start_limit
@@ -116,6 +125,7 @@ class Supervisor:
         pause = _FIRST_PAUSE
         while True:
             await child.ended()
+            how = child.how_it_ended()
             child.forget_marks()
             if not child.program.restart:
                 failures = self._failures()
@@ -125,6 +135,7 @@ class Supervisor:
             await asyncio.sleep(pause)
             await child.spawn()
             child.restarts += 1
+            self._on_restart(f"{child.program.name} {how}; started again.")
             try:
                 await child.wait_ready(self._start_limit)
                 pause = _FIRST_PAUSE
@@ -192,6 +203,10 @@ class _Child:
         except TimeoutError:
             self.kill()
             await process.wait()
+
+    def how_it_ended(self) -> str:
+        code = self._running().returncode
+        return "ended" if code is None else f"ended ({_exit_words(code)})"
 
     def failed(self, how: str) -> ProgramFailed:
         code = self._running().returncode

@@ -41,6 +41,7 @@ def up(
         restart=True,
         api_port=API_PORT if is_free(API_PORT) else 0,
         cloud_port=CLOUD_PORT if is_free(CLOUD_PORT) else 0,
+        on_restart=console.print,
     )
     try:
         run(_keep(stack, console))
@@ -55,7 +56,7 @@ async def _keep(stack: LocalStack, console: Console) -> None:
     console.print("Starting Postgres, the simulated cloud and the four services …")
     async with stack:
         folder = stack.workspace.root
-        write_access(folder, stack.keystone_url)
+        write_access(folder, stack.keystone_url, api=stack.api_url, control=stack.control_url)
         console.print(Panel.fit(_words(stack, folder), title="Jeroboam is running"))
         raise await stack.supervisor.failure()
 
@@ -66,7 +67,7 @@ def _words(stack: LocalStack, folder: Path) -> str:
     return (
         f"API       {stack.api_url}\n"
         f"Keystone  {stack.keystone_url}\n"
-        f"Control   {stack.control_url}\n"
+        f'Faults    {stack.control_url}      (README, "Break it")\n'
         f"Logs      {folder / 'logs'}\n\n"
         f"source {folder / 'openrc'}      or openrc.alt, openrc.reader, openrc.admin\n"
         f"export OS_CLIENT_CONFIG_FILE={folder / 'clouds.yaml'}\n"

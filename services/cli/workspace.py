@@ -73,9 +73,7 @@ class Workspace:
             except BlockingIOError:
                 lock.seek(0)
                 owner = lock.read().strip() or "unknown"
-                raise WorkspaceBusy(
-                    f"A stack already runs from {self.root} (process {owner}). Stop it, or choose another --root."
-                ) from None
+                raise WorkspaceBusy(f"Jeroboam already runs from {self.root} (process {owner}).") from None
             lock.truncate(0)
             lock.write(str(os.getpid()))
             lock.flush()

@@ -9,6 +9,7 @@ from services.provisioner.settings import ProvisionerSettings
 from services.provisioner.steps import STEPS
 from services.provisioner.sweep import sweep_forever
 from shared.domain.operation import Service
+from shared.runtime.settings import load
 from shared.worker.app import WorkerApp
 
 
@@ -25,4 +26,4 @@ def make_app(settings: ProvisionerSettings) -> WorkerApp[Deps]:
 
 def main() -> None:
     """Run until told to stop."""
-    make_app(ProvisionerSettings()).run()
+    make_app(load(ProvisionerSettings)).run()

@@ -9,6 +9,7 @@ from services.scaler.factory import Deps
 from services.scaler.settings import ScalerSettings
 from services.scaler.steps import STEPS
 from shared.domain.operation import Service
+from shared.runtime.settings import load
 from shared.worker.app import Wiring, WorkerApp
 
 
@@ -24,4 +25,4 @@ def make_app(settings: ScalerSettings) -> WorkerApp[Deps]:
 
 def main() -> None:
     """Run until told to stop."""
-    make_app(ScalerSettings()).run()
+    make_app(load(ScalerSettings)).run()

@@ -105,7 +105,7 @@ FLOWS: dict[OperationKind, Flow] = {
             OperationKind.CREATE,
             (
                 Step("create.authorities", _C, "Make the bay's certificate authorities"),
-                Step("create.render", _P, "Look up images and networks and render the Heat template"),
+                Step("create.render", _P, "Render the Heat template"),
                 Step("create.stack", _P, "Create the Heat stack"),
                 Step("create.follow", _P, "Wait for Heat to build the servers"),
                 Step("create.collect", _P, "Record addresses and servers"),

@@ -5,12 +5,13 @@ Built once in a process's `main` and passed down. Times that tests must shrink c
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
@@ -80,3 +81,24 @@ class CommonSettings(BaseSettings):
     def timing(self) -> Timing:
         """The protocol's times under this process's time scale."""
         return Timing.scaled(self.time_scale)
+
+
+SettingsT = TypeVar("SettingsT", bound=CommonSettings)
+
+
+def load(kind: type[SettingsT]) -> SettingsT:
+    """The settings of a process, from its environment.
+
+    Whoever starts a process is told which variable is missing or wrong, by its name and without its value, and the
+    process exits with status 2. `--help` says where the settings are described.
+    """
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        raise SystemExit(f"{(kind.__doc__ or '').strip()}\nAll settings are environment variables: docs/settings.md")
+    try:
+        return kind()
+    except ValidationError as error:
+        for one in error.errors(include_input=False, include_url=False):
+            where = f"JEROBOAM_{str(one['loc'][0]).upper()}: " if one["loc"] else ""
+            sys.stderr.write(f"{where}{one['msg']}\n")
+        sys.stderr.write("All settings are environment variables: docs/settings.md\n")
+        raise SystemExit(2) from None

@@ -58,7 +58,9 @@ def test_programs_get_a_home_inside_the_folder_and_nothing_of_ours(
 
 
 def test_clients_find_four_clouds(tmp_path: Path) -> None:
-    write_access(tmp_path, "http://127.0.0.1:9510/identity/v3")
+    api, control = "http://127.0.0.1:9511/v1", "http://127.0.0.1:9510/control"
+    write_access(tmp_path, "http://127.0.0.1:9510/identity/v3", api=api, control=control)
+    assert f"export JEROBOAM_API={api}\n" in (tmp_path / "openrc").read_text()
     clouds = yaml.safe_load((tmp_path / "clouds.yaml").read_text())["clouds"]
     assert {name: cloud["auth"]["project_name"] for name, cloud in clouds.items()} == {
         "demo": "demo",
