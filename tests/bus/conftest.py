@@ -8,14 +8,14 @@ import pytest
 
 from tests.bus.world import PostgresWorld, RabbitWorld, World
 from tests.support.database import migrated_database
-from tests.support.servers import rabbitmq_url
+from tests.support.servers import rabbitmq_or_skip
 
 
 @pytest.fixture(params=["postgres", "rabbitmq"])
 async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
     """One carrier under a prefix of its own."""
     if request.param == "rabbitmq":
-        rabbit = RabbitWorld(rabbitmq_url())
+        rabbit = RabbitWorld(rabbitmq_or_skip("bus"))
         yield rabbit
         await rabbit.close()
         return
@@ -28,6 +28,6 @@ async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
 @pytest.fixture
 async def rabbit() -> AsyncIterator[RabbitWorld]:
     """RabbitMQ alone, for what only it has."""
-    made = RabbitWorld(rabbitmq_url())
+    made = RabbitWorld(rabbitmq_or_skip("bus"))
     yield made
     await made.close()

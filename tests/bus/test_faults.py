@@ -19,7 +19,7 @@ from shared.runtime.postgres import EmbeddedPostgres
 from tests.bus.proxy import FaultProxy, Mode
 from tests.bus.world import PATIENCE, STEPS, Basket, PostgresWorld, RabbitWorld, World, request
 from tests.support.rabbit import GivenRabbit
-from tests.support.servers import rabbitmq
+from tests.support.servers import rabbitmq, rabbitmq_or_skip
 
 
 async def publish_persistently(bus: Bus, messages: list[Message]) -> None:
@@ -162,6 +162,7 @@ async def test_a_bus_that_is_not_started_does_not_publish(world: World) -> None:
 
 
 async def test_messages_consumers_and_reply_queue_survive_a_killed_broker() -> None:
+    rabbitmq_or_skip("bus")
     broker = rabbitmq()
     if isinstance(broker, GivenRabbit):
         pytest.skip("the broker of AMQP_URL is not the tests' to kill")

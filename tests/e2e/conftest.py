@@ -8,18 +8,13 @@ from pathlib import Path
 import pytest
 
 from services.cli.stack import LocalStack
-from tests.support.servers import NotAvailable, rabbitmq_url
+from tests.support.servers import rabbitmq_or_skip
 
 
 @pytest.fixture(params=["postgres", "rabbitmq"])
 async def stack(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[LocalStack]:
     """The stack on this bus."""
-    amqp_url = None
-    if request.param == "rabbitmq":
-        try:
-            amqp_url = rabbitmq_url()  # in the main thread: a server ends with the thread that started it
-        except NotAvailable as error:
-            print(f"NOT RUN: e2e on RabbitMQ ({error})")
-            pytest.skip(str(error))
+    # In the main thread: a server ends with the thread that started it.
+    amqp_url = rabbitmq_or_skip("e2e") if request.param == "rabbitmq" else None
     async with LocalStack(tmp_path, bus=request.param, amqp_url=amqp_url, speed=20, time_scale=0.2) as running:
         yield running

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from services.cli.stack import LocalStack
-from tests.support.servers import rabbitmq_url
+from tests.support.servers import rabbitmq_or_skip
 
 TIME_SCALE = 0.1
 """Lease 6 s and quarantine 3 s: a killed worker's operation is taken over after 9 s instead of 90 s."""
@@ -19,7 +19,7 @@ async def killable(root: Path, bus: str) -> AsyncIterator[tuple[LocalStack, Path
     """A stack on this bus and the folder where its fail-points are armed."""
     points = root / "failpoints"
     points.mkdir()
-    amqp_url = rabbitmq_url() if bus == "rabbitmq" else None
+    amqp_url = rabbitmq_or_skip("kill") if bus == "rabbitmq" else None
     stack = LocalStack(
         root / "stack",
         bus=bus,  # type: ignore[arg-type] # one of the two, by the callers

@@ -14,11 +14,21 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg  # type: ignore[import-untyped]
+import pytest
 
 from shared.runtime.postgres import EmbeddedPostgres
 from tests.support.rabbit import NotAvailable, Rabbit, start_rabbit
 
-__all__ = ["NotAvailable", "Rabbit", "database_url", "fresh_database", "postgres_url", "rabbitmq", "rabbitmq_url"]
+__all__ = [
+    "NotAvailable",
+    "Rabbit",
+    "database_url",
+    "fresh_database",
+    "postgres_url",
+    "rabbitmq",
+    "rabbitmq_or_skip",
+    "rabbitmq_url",
+]
 
 
 @cache
@@ -70,3 +80,20 @@ def rabbitmq() -> Rabbit:
 def rabbitmq_url() -> str:
     """The AMQP URL of `rabbitmq()`."""
     return rabbitmq().url
+
+
+def rabbitmq_or_skip(suite: str) -> str:
+    """The AMQP URL, or the test is skipped with a reason that `make test` repeats in its last lines."""
+    url, reason = _rabbitmq_or_reason()
+    if url is None:
+        pytest.skip(f"NOT RUN: {suite} on RabbitMQ ({reason})")
+    return url
+
+
+@cache
+def _rabbitmq_or_reason() -> tuple[str | None, str]:
+    """Tried once a process: an installation that failed is not tried again for each test."""
+    try:
+        return rabbitmq_url(), ""
+    except NotAvailable as error:
+        return None, str(error)
