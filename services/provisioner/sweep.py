@@ -36,8 +36,9 @@ async def sweep_forever(deps: Deps) -> None:
             async with alone(deps.engine, _LOCK) as mine:
                 if mine:
                     await sweep_once(deps, older_than=pause)
-        finally:  # trouble must not make the sweep more frequent
-            await asyncio.sleep(pause)
+        except Exception:  # trouble must not make the sweep more frequent; a cancellation ends it at once
+            _log.exception("sweep failed")
+        await asyncio.sleep(pause)
 
 
 async def sweep_once(deps: Deps, *, older_than: float) -> None:
