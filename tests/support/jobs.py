@@ -74,7 +74,7 @@ async def settled(client: JeroboamClient, bay: str, *, seconds: float = 90.0) ->
                         return ""
                     if not error.retryable:
                         raise
-                if not status.endswith("_IN_PROGRESS"):
+                if status != "?" and not status.endswith("_IN_PROGRESS"):
                     return status
                 await asyncio.sleep(0.1)
     except TimeoutError:
