@@ -21,13 +21,13 @@ _LOCK = 0x6A65726F
 """Advisory lock: two migrations of one database follow one another."""
 
 
-def upgrade(dsn: str, passwords: Mapping[str, str] | None = None) -> None:
-    """Make the roles and run every migration that is missing, in one transaction.
+def upgrade(dsn: str, passwords: Mapping[str, str] | None = None, *, to: str = "head") -> None:
+    """Make the roles and run every migration that is missing up to revision `to`, in one transaction.
 
     `dsn` is an administrator's (CREATEROLE and the right to grant on the database); `passwords` by role name are set
     when given. Safe to repeat and to run twice at once.
     """
-    asyncio.run(_run(dsn, lambda config: command.upgrade(config, "head"), passwords or {}))
+    asyncio.run(_run(dsn, lambda config: command.upgrade(config, to), passwords or {}))
 
 
 def check(dsn: str) -> None:

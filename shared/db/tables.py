@@ -61,6 +61,7 @@ baymodels = Table(
     Column("hidden", Boolean, nullable=False, server_default=text("false")),
     _json("attributes"),
     Column("doc", Text, nullable=False, server_default=""),
+    Column("doc_template", Text, nullable=False, server_default=""),
     _created(),
     Column("updated_at", DateTime(timezone=True)),
 )
@@ -95,13 +96,72 @@ bays = Table(
     Column("container_version", Text),
     Column("doc", Text, nullable=False, server_default=""),
     Column("doc_brief", Text, nullable=False, server_default=""),
+    Column("doc_cluster", Text, nullable=False, server_default=""),
+    Column("doc_cluster_brief", Text, nullable=False, server_default=""),
+    Column("health_status", Text),
+    _json("health_status_reason"),
+    _json("labels_added"),
+    _json("labels_overridden"),
+    _json("labels_skipped"),
+    Column("merge_labels", Boolean, nullable=False, server_default=text("false")),
     _created(),
     Column("updated_at", DateTime(timezone=True)),
     CheckConstraint("wanted IN ('present', 'gone')", name="bays_wanted"),
     CheckConstraint("node_count >= 0 AND master_count >= 1", name="bays_counts"),
+    CheckConstraint("health_status IN ('HEALTHY', 'UNHEALTHY', 'UNKNOWN')", name="bays_health"),
     Index("bays_by_project", "project_id", "seq"),
     Index("bays_by_name", "project_id", "name"),
 )
+
+nodegroups = Table(
+    "nodegroups",
+    metadata,
+    _id(),
+    Column("seq", BigInteger, Identity(), nullable=False, unique=True),
+    _bay(),
+    Column("name", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("is_default", Boolean, nullable=False, server_default=text("false")),
+    Column("min_node_count", Integer, nullable=False, server_default=text("0")),
+    Column("max_node_count", Integer),
+    _json("node_labels"),
+    _json("node_taints", "[]"),
+    _created(),
+    Column("updated_at", DateTime(timezone=True)),
+    UniqueConstraint("bay_id", "name", name="nodegroups_one_of_a_name"),
+    CheckConstraint("min_node_count >= 0 AND max_node_count >= min_node_count", name="nodegroups_range"),
+)
+"""The groups of nodes. Counts, status and addresses of the two default ones are those of their bay."""
+
+quotas = Table(
+    "quotas",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("project_id", Text, nullable=False),
+    Column("resource", Text, nullable=False),
+    Column("hard_limit", Integer, nullable=False),
+    _created(),
+    Column("updated_at", DateTime(timezone=True)),
+    UniqueConstraint("project_id", "resource", name="quotas_one_per_project"),
+    CheckConstraint("hard_limit >= 0", name="quotas_limit"),
+)
+
+services = Table(
+    "services",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("binary", Text, nullable=False),
+    Column("report_count", BigInteger, nullable=False, server_default=text("1")),
+    Column("last_seen_up", DateTime(timezone=True), nullable=False, server_default=_now),
+    Column("disabled", Boolean, nullable=False, server_default=text("false")),
+    Column("disabled_reason", Text),
+    Column("forced_down", Boolean, nullable=False, server_default=text("false")),
+    _created(),
+    Column("updated_at", DateTime(timezone=True)),
+    UniqueConstraint("host", "binary", name="services_one_per_host"),
+)
+"""Worker processes and when they last said that they live (contract §1.16)."""
 
 bay_history = Table(
     "bay_history",
@@ -137,6 +197,7 @@ operations = Table(
     _json("memo"),
     Column("error", Text),
     Column("requested_by", Text, nullable=False),
+    _json("warnings", "[]"),
     _created(),
     Column("finished_at", DateTime(timezone=True)),
     Index("operations_due", "service", "next_run_at", postgresql_where=text("state = 'active'")),

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from uuid import uuid4
+
+import asyncpg  # type: ignore[import-untyped]
 
 from shared.db.migrate import check, current, upgrade
 from tests.support.database import migrated_database
@@ -24,3 +28,49 @@ async def test_two_migrations_at_once_and_a_third_do_no_harm() -> None:
         await asyncio.to_thread(upgrade, dsn)
         found, newest = await asyncio.to_thread(current, dsn)
         assert found == newest
+
+
+async def test_rows_of_the_first_release_get_what_the_second_brings() -> None:
+    postgres_url()
+    async with fresh_database() as dsn:
+        await asyncio.to_thread(upgrade, dsn, to="0001")
+        bay = await _a_bay(dsn)
+        await asyncio.to_thread(upgrade, dsn)
+        connection = await asyncpg.connect(dsn)
+        try:
+            row = await connection.fetchrow("SELECT * FROM bays WHERE id = $1", bay)
+            groups = await connection.fetch("SELECT name, role, is_default FROM nodegroups ORDER BY seq")
+            template = await connection.fetchval("SELECT doc_template FROM baymodels")
+        finally:
+            await connection.close()
+    cluster = json.loads(row["doc_cluster"].replace("\x01", "http://here").replace("\x02", "stack_id"))
+    assert (cluster["uuid"], cluster["keypair"], cluster["stack_id"]) == (str(bay), "mine", "s-1")
+    assert cluster["links"][0]["href"] == f"http://here/v1/clusters/{bay}"
+    assert list(cluster).index("faults") == len(cluster) - 1
+    assert [tuple(group) for group in groups] == [
+        ("default-master", "master", True),
+        ("default-worker", "worker", True),
+    ]
+    shown = json.loads(template.replace("\x01", ""))
+    assert (shown["labels"], shown["driver"], shown["project_id"]) == ({}, "", "p")
+
+
+async def _a_bay(dsn: str) -> object:
+    model, bay = uuid4(), uuid4()
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(
+            "INSERT INTO baymodels (id, project_id, user_id, name, coe, image_id, attributes) "
+            """VALUES ($1, 'p', 'u', 'm', 'kubernetes', 'i', '{"labels": null}')""",
+            model,
+        )
+        await connection.execute(
+            "INSERT INTO bays (id, project_id, user_id, name, baymodel_id, driver, status, stack_name, stack_id, "
+            "node_count, master_count, spec) VALUES "
+            """($1, 'p', 'u', 'b', $2, 'd', 'CREATE_FAILED', 'n', 's-1', 1, 1, '{"keypair_name": "mine"}')""",
+            bay,
+            model,
+        )
+    finally:
+        await connection.close()
+    return bay

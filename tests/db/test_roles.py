@@ -28,10 +28,13 @@ MAY: dict[str, dict[str, str]] = {
     "certificates": {"jb_api": "S", "jb_certs": "SIUD"},
     "cloud_credentials": {"jb_api": "sIu", "jb_provisioner": "SUD"},
     "dead_letters": {"jb_api": "SIUD", "jb_provisioner": "I", "jb_certs": "I", "jb_scaler": "I"},
+    "nodegroups": {"jb_api": "SIUD", "jb_provisioner": "S", "jb_certs": "S", "jb_scaler": "S"},
     "nodes": {"jb_api": "S", "jb_provisioner": "SIUD", "jb_certs": "S", "jb_scaler": "S"},
     "operation_steps": {"jb_api": "SIu", "jb_provisioner": "Su", "jb_certs": "Su", "jb_scaler": "Su"},
     "operations": {"jb_api": "SIu", "jb_provisioner": "Su", "jb_certs": "Su", "jb_scaler": "Su"},
     "outbox": dict.fromkeys(SERVICE_ROLES, "SIUD"),
+    "quotas": {"jb_api": "SIUD", "jb_provisioner": "S"},
+    "services": {"jb_api": "S", "jb_provisioner": "SIu", "jb_certs": "SIu", "jb_scaler": "SIu"},
     "sign_requests": {"jb_api": "SI", "jb_certs": "SIUD"},
     "stack_renders": {"jb_api": "s", "jb_provisioner": "SI", "jb_certs": "s", "jb_scaler": "s"},
     "tombstones": {"jb_provisioner": "SID"},
@@ -44,9 +47,11 @@ FORBIDDEN_COLUMNS = {
     ("jb_certs", "UPDATE", "bays"): {"wanted", "node_count", "stack_id", "spec"},
     ("jb_scaler", "UPDATE", "bays"): {"wanted", "node_count", "stack_id", "spec"},
     **{
-        (role, "UPDATE", "operations"): {"id", "bay_id", "kind", "request", "deadline", "requested_by", "seq"}
+        (role, "UPDATE", "operations"): {"id", "bay_id", "kind", "request", "requested_by", "seq", "warnings"}
         for role in SERVICE_ROLES
     },
+    ("jb_api", "UPDATE", "operations"): {"deadline", "lease_token", "memo", "request", "warnings"},
+    ("jb_provisioner", "UPDATE", "services"): {"id", "host", "disabled", "forced_down"},
     ("jb_api", "SELECT", "cloud_credentials"): {"sealed"},
     ("jb_api", "SELECT", "stack_renders"): {"parameters", "files", "environment"},
     ("jb_scaler", "SELECT", "stack_renders"): {"parameters", "files", "environment"},
