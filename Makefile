@@ -42,6 +42,7 @@ generate: $(VENV)/dev  ## Redraw the documents that come from code
 	@$(BIN)/python -m scripts.generate_states
 	@$(BIN)/python -m scripts.generate_messages
 	@$(BIN)/python -m scripts.generate_settings
+	@$(BIN)/python -m scripts.generate_policy
 
 test-kill: $(VENV)/dev  ## The kill points alone, on both buses, every one
 	@JEROBOAM_KILL_ALL=1 $(BIN)/python -m scripts.test kill
