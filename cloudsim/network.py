@@ -1,4 +1,7 @@
-"""Neutron v2.0: one pair of generic routes for every collection, and the few that are not generic."""
+"""Neutron v2.0: one pair of generic routes for every collection, and the few that are not generic.
+
+Quotas are in `quota_routes`.
+"""
 
 from __future__ import annotations
 
@@ -59,15 +62,6 @@ COLLECTIONS = {
     ),
 }
 _HIDDEN = frozenset({"made_by_nova"})
-_QUOTAS = {
-    "network": 100,
-    "subnet": 100,
-    "port": 500,
-    "router": 10,
-    "floatingip": 50,
-    "security_group": 10,
-    "security_group_rule": 100,
-}
 _EXTENSIONS = ("router", "external-net", "security-group", "standard-attr-tag", "quotas", "quota_details")
 
 
@@ -94,23 +88,6 @@ async def resources(request: Request) -> Response:
 async def extensions() -> Response:
     """The extensions whose effects are simulated."""
     return answer({"extensions": [{"alias": alias, "name": alias} for alias in _EXTENSIONS]})
-
-
-@router.get("/v2.0/quotas/{project_id}")
-async def quotas(project_id: str, caller: ProjectCaller) -> Response:
-    """The limits of a project. They are told, not enforced."""
-    _own_or_admin(caller, project_id)
-    return answer({"quota": _QUOTAS})
-
-
-@router.get("/v2.0/quotas/{project_id}/details")
-@router.get("/v2.0/quotas/{project_id}/details.json")
-async def quota_details(request: Request, project_id: str, caller: ProjectCaller) -> Response:
-    """The limits of a project and what is used of them."""
-    _own_or_admin(caller, project_id)
-    store = world_of(request).store
-    detail = {k: {"limit": n, "used": store.count(k, project_id), "reserved": 0} for k, n in _QUOTAS.items()}
-    return answer({"quota": detail})
 
 
 @router.put("/v2.0/routers/{router_id}/add_router_interface")

@@ -1,6 +1,8 @@
 """What Neutron does beyond keeping records: what follows a creation and what stands in the way of a deletion.
 
 Functions raise ApiFault with Neutron's status and error type. The Heat simulation may call them as the router does.
+What a request names is held against the quota; what comes along with it (a router interface's port, a new group's two
+rules) only counts as used, as in Neutron.
 """
 
 from __future__ import annotations
@@ -19,11 +21,13 @@ ROUTER_PORT = "network:router_interface"
 
 def create_network(world: World, project_id: str, attrs: Attrs) -> Record:
     """A network."""
+    world.quotas.network(project_id, "network")
     return world.store.create("network", project_id, {"name": "", **attrs})
 
 
 def create_subnet(world: World, project_id: str, attrs: Attrs) -> Record:
     """A subnet with its gateway on the first address unless told otherwise."""
+    world.quotas.network(project_id, "subnet")
     if world.store.get("network", attrs.get("network_id", "")) is None:
         raise not_found("network", str(attrs.get("network_id")))
     try:
@@ -35,6 +39,7 @@ def create_subnet(world: World, project_id: str, attrs: Attrs) -> Record:
 
 def create_port(world: World, project_id: str, attrs: Attrs) -> Record:
     """A port with an address."""
+    world.quotas.network(project_id, "port")
     try:
         return world.create_port(project_id, attrs.get("network_id", ""), attrs)
     except KeyError as error:
@@ -46,6 +51,7 @@ def create_port(world: World, project_id: str, attrs: Attrs) -> Record:
 
 def create_floatingip(world: World, project_id: str, attrs: Attrs) -> Record:
     """A floating address from an external network, pointed at a port when one is named."""
+    world.quotas.network(project_id, "floatingip")
     network_id = str(attrs.get("floating_network_id"))
     network = world.store.get("network", network_id)
     if network is None:
@@ -74,6 +80,7 @@ def association(world: World, port_id: str | None) -> Attrs:
 
 def create_security_group(world: World, project_id: str, attrs: Attrs) -> Record:
     """A security group with the two rules that let everything out."""
+    world.quotas.network(project_id, "security_group")
     group = world.store.create("security_group", project_id, {"name": "", "description": "", **attrs})
     for ethertype in ("IPv4", "IPv6"):
         rule = {"security_group_id": group.id, "direction": "egress", "ethertype": ethertype}
@@ -83,6 +90,7 @@ def create_security_group(world: World, project_id: str, attrs: Attrs) -> Record
 
 def create_security_group_rule(world: World, project_id: str, attrs: Attrs) -> Record:
     """A rule of an existing group."""
+    world.quotas.network(project_id, "security_group_rule")
     group_id = attrs.get("security_group_id", "")
     if world.store.get("security_group", group_id) is None:
         raise ApiFault(404, f"Security group {group_id} does not exist", kind="SecurityGroupNotFound")
@@ -91,6 +99,7 @@ def create_security_group_rule(world: World, project_id: str, attrs: Attrs) -> R
 
 def create_router(world: World, project_id: str, attrs: Attrs) -> Record:
     """A router, with a gateway when `external_gateway_info` names an external network."""
+    world.quotas.network(project_id, "router")
     gateway = attrs.get("external_gateway_info") or {}
     if gateway and world.store.get("network", gateway.get("network_id", "")) is None:
         raise not_found("network", str(gateway.get("network_id")))

@@ -1,4 +1,4 @@
-"""Cinder v3: volumes, volume types, limits."""
+"""Cinder v3: volumes, volume types, limits. Quota sets are in `quota_routes`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from cloudsim.world import World
 
 router = APIRouter(prefix="/volume")
 _FREE = frozenset({"available", "error", "error_restoring", "error_extending"})
-_QUOTAS = {"maxTotalVolumes": 100, "maxTotalVolumeGigabytes": 10_000, "maxTotalSnapshots": 10}
 
 
 async def project_caller(project_id: str, caller: ProjectCaller) -> Caller:
@@ -72,7 +71,7 @@ async def create(request: Request, project_id: str, caller: Member) -> Response:
         raise ApiFault(404, f"Volume type with name {kind} could not be found.")
     attrs = {"name": body.get("name") or "", "size": int(body["size"]), "status": "available", "volume_type": kind}
     attrs |= {"metadata": body.get("metadata") or {}, "user_id": caller.user_id}
-    record = world.store.create("volume", project_id, attrs)
+    record = world.create_volume(project_id, attrs)
     return answer({"volume": _volume(world, record, base_url(request))}, 202)
 
 
@@ -116,10 +115,18 @@ async def volume_type(request: Request, type_id: str) -> Response:
 
 @router.get("/v3/{project_id}/limits")
 async def limits(request: Request, project_id: str, caller: Member) -> Response:
-    """Limits and use of a project. They are told, not enforced."""
-    found = world_of(request).store.list("volume", project_id or caller.project_id)
-    used = {"totalVolumesUsed": len(found), "totalGigabytesUsed": sum(int(v.get("size", 0)) for v in found)}
-    return answer({"limits": {"rate": [], "absolute": _QUOTAS | used | {"totalSnapshotsUsed": 0}}})
+    """Limits and use of a project."""
+    quotas = world_of(request).quotas
+    most, used = quotas.limits("volume", project_id), quotas.used("volume", project_id)
+    absolute = {
+        "maxTotalVolumes": most["volumes"],
+        "maxTotalVolumeGigabytes": most["gigabytes"],
+        "maxTotalSnapshots": most["snapshots"],
+        "totalVolumesUsed": used["volumes"],
+        "totalGigabytesUsed": used["gigabytes"],
+        "totalSnapshotsUsed": used["snapshots"],
+    }
+    return answer({"limits": {"rate": [], "absolute": absolute}})
 
 
 def _listed(request: Request, caller: Caller) -> list[Body]:

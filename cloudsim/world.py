@@ -31,6 +31,7 @@ from cloudsim.clock import Clock
 from cloudsim.coe import CoeEndpoints
 from cloudsim.faults import FaultPlan, new_counter
 from cloudsim.identity.state import Identity
+from cloudsim.quota import Quotas
 from cloudsim.store import Record, Store
 
 __all__ = ["CloudsimSettings", "Record", "ServerSpec", "Store", "World"]
@@ -82,6 +83,7 @@ class World:
         self.settings = settings or CloudsimSettings()
         self.clock = clock or Clock(self.settings.speed)
         self.store = Store(self.clock.now)
+        self.quotas = Quotas(self.store)
         self.identity = Identity(self.clock, self.settings)
         self.faults = FaultPlan()
         self.requests = new_counter()
@@ -101,6 +103,7 @@ class World:
             hook()
         self.clock.reset()
         self.store.clear()
+        self.quotas.clear()
         self.identity.reset()
         self.faults = FaultPlan()
         self.requests.clear()
@@ -172,7 +175,8 @@ class World:
         """A server in BUILD that becomes ACTIVE (ERROR when its name is in `settings.boot_failures`) after
         `boot_seconds`.
 
-        Raises KeyError for an unknown port or network. Deleting it while it builds is fine.
+        Raises KeyError for an unknown port or network, ApiFault when a quota is used up. Deleting it while it builds is
+        fine.
         """
         ports = [self._port(port_id) for port_id in spec.ports]
         attrs = _server_attrs(spec)
@@ -180,6 +184,9 @@ class World:
         if raw and self.settings.keep_user_data:
             attrs["user_data"] = self._attic.pack(raw, spec.user_data_like)
         attrs["flavor_id"] = self.resolve("flavor", spec.flavor)
+        self.quotas.servers(project_id, attrs["flavor_id"])
+        if spec.networks:
+            self.quotas.network(project_id, "port")
         attrs["image_id"] = self.resolve("image", spec.image) if spec.image else None
         server = self.store.create("server", project_id, attrs)
         for port in ports:
@@ -234,6 +241,13 @@ class World:
         for floating in self.store.find("floatingip", port_id=port.id):
             self.store.update(floating, port_id=None, fixed_ip_address=None, router_id=None)
         self.store.delete("port", port.id)
+
+    def create_volume(self, project_id: str, attrs: dict[str, Any]) -> Record:
+        """A volume. Raises ApiFault when a quota is used up."""
+        wanted = str(attrs.get("volume_type") or "")
+        known = self.store.get("volume_type", wanted)
+        self.quotas.volumes(project_id, int(attrs["size"]), str(known.get("name")) if known else wanted)
+        return self.store.create("volume", project_id, attrs)
 
     def attach_volume(self, project_id: str, server_id: str, volume_id: str, device: str = "/dev/vdb") -> Record:
         """Attach; the volume becomes in-use. Raises KeyError when the volume does not exist."""

@@ -16,14 +16,6 @@ from cloudsim.http import Body, answer, base_url, empty, read, select
 from cloudsim.store import Record
 
 router = APIRouter(prefix="/compute")
-_LIMITS = {
-    "Instances": 100,
-    "Cores": 400,
-    "RAMSize": 1_048_576,
-    "ServerGroups": 100,
-    "ServerGroupMembers": 100,
-    "Keypairs": 100,
-}
 
 
 def _version(request: Request) -> Body:
@@ -137,18 +129,24 @@ async def delete_keypair(request: Request, name: str, caller: ProjectCaller) -> 
 
 @router.get("/v2.1/limits")
 async def limits(request: Request, caller: ProjectCaller) -> Response:
-    """Limits and use of a project. They are told, not enforced."""
-    store = world_of(request).store
+    """Limits and use of a project."""
     project = request.query_params.get("tenant_id", caller.project_id)
     if project != caller.project_id:
         caller.require_admin()
-    used = [f for s in store.list("server", project) if (f := store.get("flavor", s.attrs["flavor_id"]))]
-    absolute = {f"maxTotal{name}": limit for name, limit in _LIMITS.items()}
-    absolute |= {"maxServerGroups": _LIMITS["ServerGroups"], "maxServerGroupMembers": _LIMITS["ServerGroupMembers"]}
-    absolute["totalInstancesUsed"] = store.count("server", project)
-    absolute["totalCoresUsed"] = sum(f.attrs["vcpus"] for f in used)
-    absolute["totalRAMUsed"] = sum(f.attrs["ram"] for f in used)
-    absolute["totalServerGroupsUsed"] = store.count("server_group", project)
+    quotas = world_of(request).quotas
+    most, used = quotas.limits("compute", project), quotas.used("compute", project)
+    absolute = {
+        "maxTotalInstances": most["instances"],
+        "maxTotalCores": most["cores"],
+        "maxTotalRAMSize": most["ram"],
+        "maxTotalKeypairs": most["key_pairs"],
+        "maxServerGroups": most["server_groups"],
+        "maxServerGroupMembers": most["server_group_members"],
+        "totalInstancesUsed": used["instances"],
+        "totalCoresUsed": used["cores"],
+        "totalRAMUsed": used["ram"],
+        "totalServerGroupsUsed": used["server_groups"],
+    }
     return answer({"limits": {"rate": [], "absolute": absolute}})
 
 

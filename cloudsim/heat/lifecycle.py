@@ -178,7 +178,7 @@ def requirements(stack: Stack, enabled: Mapping[str, ResourceDefinition]) -> dic
             wanted |= subnets
         elif routes and definition.type in _NEED_ROUTES:
             wanted |= routes
-        needs[name] = _shared(wanted if wanted <= enabled.keys() else wanted & enabled.keys())
+        needs[name] = _shared(wanted if wanted <= enabled.keys() else wanted.intersection(enabled))
     return needs
 
 

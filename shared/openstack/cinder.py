@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from shared.domain.errors import CloudError
+from shared.domain.headroom import Allowance
 from shared.openstack.answers import Doc
 from shared.openstack.session import CloudSession, segment
 
@@ -49,9 +51,50 @@ class CinderClient:
         listed = await self.session.pages(SERVICE, "/types", "volume_types")
         return [VolumeType(one.text("id"), one.text("name")) for one in listed]
 
+    async def limits(self, project_id: str) -> dict[str, Allowance]:
+        """The project's quotas and their use: volumes, volume_gb (names of `shared.domain.headroom`).
+
+        With those of each volume type, unless the cloud keeps its quota sets from the token and tells totals only.
+        """
+        path = f"/os-quota-sets/{segment(project_id)}"
+        try:
+            reply = await self.session.call(SERVICE, "GET", path, params={"usage": "true"}, wants_json=True)
+        except CloudError as error:
+            if error.status not in {403, 404}:
+                raise
+            return await self._totals()
+        quotas = reply.json().doc("quota_set")
+        return {
+            _named(kind, volume_type): _allowance(quotas.doc(key), "limit", "in_use", "reserved")
+            for key in quotas.data
+            for kind, _, volume_type in [key.partition("_")]
+            if kind in _QUOTAS
+        }
+
+    async def _totals(self) -> dict[str, Allowance]:
+        reply = await self.session.call(SERVICE, "GET", "/limits", wants_json=True)
+        absolute = reply.json().doc("limits").doc("absolute")
+        return {
+            "volumes": _allowance(absolute, "maxTotalVolumes", "totalVolumesUsed"),
+            "volume_gb": _allowance(absolute, "maxTotalVolumeGigabytes", "totalGigabytesUsed"),
+        }
+
     async def delete(self, volume_id: str) -> bool:
         """Begin the deletion; False when it was gone. 400: it is attached."""
         return await self.session.delete(SERVICE, f"/volumes/{segment(volume_id)}", resource=f"volume {volume_id}")
+
+
+_QUOTAS: Final = {"volumes": "volumes", "gigabytes": "volume_gb"}
+"""Cinder's names of quotas, and ours; Cinder appends `_<type>` to both where the quota is of one type."""
+
+
+def _named(kind: str, volume_type: str) -> str:
+    return f"{_QUOTAS[kind]}:{volume_type}" if volume_type else _QUOTAS[kind]
+
+
+def _allowance(doc: Doc, limit: str, *used: str) -> Allowance:
+    most = doc.number(limit)
+    return Allowance(None if most < 0 else most, sum(doc.number(name, 0) for name in used))
 
 
 def _volume(doc: Doc) -> Volume:

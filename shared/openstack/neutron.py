@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from shared.domain.errors import Conflict
+from shared.domain.errors import CloudError, Conflict
+from shared.domain.headroom import Allowance
 from shared.openstack.answers import Doc
 from shared.openstack.session import CloudSession, segment
 
@@ -109,6 +110,21 @@ class NeutronClient:
         path = f"/routers/{segment(router_id)}/remove_router_interface"
         await self.session.call(SERVICE, "PUT", path, json={"subnet_id": subnet_id}, resource=f"router {router_id}")
 
+    async def headroom(self, project_id: str) -> dict[str, Allowance]:
+        """The project's quotas and their use, by the names of `shared.domain.headroom`.
+
+        Empty, which is "not known", where Neutron lacks the extension `quota_details` or keeps it from the token.
+        """
+        path = f"/quotas/{segment(project_id)}/details.json"
+        try:
+            reply = await self.session.call(SERVICE, "GET", path, wants_json=True)
+        except CloudError as error:
+            if error.status not in {403, 404}:
+                raise
+            return {}
+        quotas = reply.json().doc("quota")
+        return {ours: _allowance(quotas.doc(theirs)) for theirs, ours in _QUOTAS.items() if theirs in quotas.data}
+
     async def _find(self, kind: Kind, ident: str, word: str, filters: dict[str, str] | None = None) -> Doc | None:
         for by in ("id", "name") if ident else ():
             listed = await self.session.pages(SERVICE, f"/{kind}", _key(kind), params={**(filters or {}), by: ident})
@@ -118,6 +134,23 @@ class NeutronClient:
             if found:
                 return found[0]
         return None
+
+
+_QUOTAS: Final = {
+    "network": "networks",
+    "subnet": "subnets",
+    "router": "routers",
+    "port": "ports",
+    "floatingip": "floating_ips",
+    "security_group": "security_groups",
+    "security_group_rule": "security_group_rules",
+}
+"""Neutron's names of quotas, and ours."""
+
+
+def _allowance(doc: Doc) -> Allowance:
+    most = doc.number("limit")
+    return Allowance(None if most < 0 else most, doc.number("used", 0) + doc.number("reserved", 0))
 
 
 def _key(kind: Kind) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from shared.domain.errors import Conflict
+from shared.domain.headroom import Allowance
 from shared.openstack.answers import Doc
 from shared.openstack.session import CloudSession, addressable, segment
 
@@ -55,15 +56,6 @@ class Server:
     metadata: Mapping[str, str]
     volume_ids: tuple[str, ...]
     created_at: str
-
-
-@dataclass(frozen=True, slots=True)
-class ComputeLimits:
-    """What the project may still use; None: unlimited. RAM in MiB."""
-
-    servers: int | None
-    cores: int | None
-    ram_mb: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,20 +107,20 @@ class NovaClient:
         """Begin the deletion; False when it was gone."""
         return await self.session.delete(SERVICE, f"/servers/{segment(server_id)}", resource=f"server {server_id}")
 
-    async def limits(self) -> ComputeLimits:
-        """What the project's quota leaves."""
+    async def limits(self) -> dict[str, Allowance]:
+        """The project's quotas and their use: servers, cores, ram_mb (names of `shared.domain.headroom`)."""
         reply = await self.session.call(SERVICE, "GET", "/limits", wants_json=True)
         absolute = reply.json().doc("limits").doc("absolute")
-        return ComputeLimits(
-            servers=_left(absolute, "maxTotalInstances", "totalInstancesUsed"),
-            cores=_left(absolute, "maxTotalCores", "totalCoresUsed"),
-            ram_mb=_left(absolute, "maxTotalRAMSize", "totalRAMUsed"),
-        )
+        return {
+            "servers": _allowance(absolute, "maxTotalInstances", "totalInstancesUsed"),
+            "cores": _allowance(absolute, "maxTotalCores", "totalCoresUsed"),
+            "ram_mb": _allowance(absolute, "maxTotalRAMSize", "totalRAMUsed"),
+        }
 
 
-def _left(absolute: Doc, most: str, used: str) -> int | None:
-    allowed = absolute.number(most)
-    return None if allowed < 0 else max(0, allowed - absolute.number(used, 0))
+def _allowance(absolute: Doc, most: str, used: str) -> Allowance:
+    limit = absolute.number(most)
+    return Allowance(None if limit < 0 else limit, absolute.number(used, 0))
 
 
 def _flavor(doc: Doc) -> Flavor:

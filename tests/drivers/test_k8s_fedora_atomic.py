@@ -36,7 +36,7 @@ def parameters(**changes: Any) -> dict[str, str]:
         ({"network_driver": "docker"}, "network_driver"),
         ({"volume_driver": "rexray"}, "volume_driver"),
         ({"registry_enabled": True}, "registry_enabled"),
-        ({"docker_storage_driver": "overlay2"}, "docker_storage_driver"),
+        ({"docker_storage_driver": "btrfs"}, "docker_storage_driver"),
         ({"fixed_subnet": "s"}, "fixed_subnet"),
         ({"apiserver_port": 80}, "apiserver_port"),
         ({"apiserver_port": 2379}, "apiserver_port"),

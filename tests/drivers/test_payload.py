@@ -166,7 +166,7 @@ def test_a_stand_in_for_a_sealed_secret_passes(driver: Driver) -> None:
 
 @each_driver
 def test_too_much_user_data_is_refused(driver: Driver) -> None:
-    with pytest.raises(ValueError, match="Nova takes"):
+    with pytest.raises(InvalidInput, match="Nova takes"):
         driver.render(facts(driver, cloud_ca_pem="A" * 40_000), CREDENTIAL)
 
 

@@ -43,7 +43,7 @@ async def test_the_gateways_checks_with_the_callers_token(sim: Sim, make_cloud: 
     assert public is not None
     assert await theirs.neutron.find_external_network(public.id) == public
     assert [one.name for one in await theirs.cinder.types()] == ["lvmdriver-1"]
-    assert (await theirs.nova.limits()).servers != 0
+    assert (await theirs.nova.limits())["servers"].left != 0
 
 
 @pytest.mark.parametrize("ident", ["nope", "no such/thing", "..", "", "0b6ae21a-0000-4000-8000-1e5e0b3d1f7a", "ü"])

@@ -28,6 +28,13 @@ class Volume(Stored):
         return attrs | {"status": "available", "metadata": dict(props.get("metadata") or {})}
 
     @override
+    def create(self, engine: Engine, resource: Resource, props: Props) -> Waiting | None:
+        """As a POST to Cinder; raises its refusals."""
+        attrs = self.attrs(engine, resource, props)
+        resource.physical_id = engine.world.create_volume(resource.stack.project_id, {"size": 0, **attrs}).id
+        return None
+
+    @override
     def update(self, engine: Engine, resource: Resource, props: Props, changed: frozenset[str]) -> Waiting | None:
         """A volume grows but does not shrink."""
         record = self.record(resource)

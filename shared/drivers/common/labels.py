@@ -2,11 +2,53 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from ipaddress import AddressValueError, IPv4Network, NetmaskValueError
+from typing import Final
 
 from shared.domain.errors import InvalidInput
-from shared.drivers.contract import LabelRule
+from shared.drivers.common.known_labels import MAGNUM_LABELS
+from shared.drivers.contract import Driver, LabelRule
+
+MOST_WARNINGS: Final = 20
+"""A warning travels in a header, and guessing costs time; of what is more only the number is told."""
+_ALIKE: Final = 0.75
+_LONGEST_SHOWN: Final = 64
+_MOST_DIGITS: Final = 18
+"""Python refuses to read numbers of thousands of digits with an error of another kind."""
+
+
+def judge_labels(driver: Driver, labels: Mapping[str, str]) -> list[str]:
+    """What the user should know about labels that take no effect: sentences, without line breaks or quotation marks.
+
+    Raises:
+        InvalidInput: a label that takes effect has a value that the driver cannot use; the field is `labels/<name>`.
+    """
+    for name in driver.label_rules:
+        checked(driver.label_rules, labels, name)
+    idle = sorted(labels.keys() - driver.label_rules.keys())
+    warnings = [_warning(driver, name) for name in idle[:MOST_WARNINGS]]
+    if len(idle) > MOST_WARNINGS:
+        warnings.append(f"{len(idle) - MOST_WARNINGS} more labels have no effect with driver {driver.name}.")
+    return warnings
+
+
+def _warning(driver: Driver, name: str) -> str:
+    shown = _shown(name)
+    if name in MAGNUM_LABELS:
+        return f"Label '{shown}' has no effect with driver {driver.name}."
+    alike = difflib.get_close_matches(name[:_LONGEST_SHOWN], driver.label_rules, n=1, cutoff=_ALIKE)
+    meant = f"; did you mean {alike[0]}?" if alike else "; it has no effect."
+    return f"Label '{shown}' is not known to driver {driver.name}{meant}"
+
+
+def _shown(name: str) -> str:
+    """A label's name as a header can carry it: what might end a quotation or a line is replaced."""
+    short = name if len(name) <= _LONGEST_SHOWN else f"{name[:_LONGEST_SHOWN]}..."
+    return "".join(
+        letter if letter.isascii() and letter.isprintable() and letter not in '"\\' else "?" for letter in short
+    )
 
 
 def checked(rules: Mapping[str, LabelRule], labels: Mapping[str, str], name: str) -> str:
@@ -15,7 +57,8 @@ def checked(rules: Mapping[str, LabelRule], labels: Mapping[str, str], name: str
     value = labels.get(name) or rule.default
     reason = _complaint(rule, value)
     if reason:
-        raise InvalidInput(f"Label {name} is {value!r}; {reason}.", field=f"labels/{name}")
+        shown = value if len(value) <= _LONGEST_SHOWN else f"{value[:_LONGEST_SHOWN]}..."
+        raise InvalidInput(f"Label {name} is {shown!r}; {reason}.", field=f"labels/{name}")
     return value
 
 
@@ -24,7 +67,8 @@ def _complaint(rule: LabelRule, value: str) -> str:
         case "choice":
             return "" if value in rule.allowed else f"allowed: {', '.join(rule.allowed)}"
         case "integer":
-            fits = value.isascii() and value.isdigit() and rule.minimum <= int(value) <= rule.maximum
+            number = int(value) if value.isascii() and value.isdigit() and len(value) <= _MOST_DIGITS else -1
+            fits = number >= 0 and rule.minimum <= number <= rule.maximum
             return "" if fits else f"allowed: a number from {rule.minimum} to {rule.maximum}"
         case "cidr":
             try:

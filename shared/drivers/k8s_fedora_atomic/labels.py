@@ -59,7 +59,7 @@ def _check_support(facts: BayFacts) -> None:
     _allow("master_count", str(facts.master_count), "1")
     _allow("network_driver", facts.network_driver, "", "flannel")
     _allow("volume_driver", facts.volume_driver or "", "", "cinder")
-    _allow("docker_storage_driver", facts.docker_storage_driver, "", "devicemapper", "overlay")
+    _allow("docker_storage_driver", facts.docker_storage_driver, "", "devicemapper", "overlay", "overlay2")
     if facts.master_lb_enabled:
         _refuse("master_lb_enabled", "A load balancer before the master is not supported by this driver.")
     if facts.node_count < 0:

@@ -125,7 +125,7 @@ async def test_quota_details(demo: Neutron) -> None:
     await demo.make("network")
     for url in ("details", "details.json"):
         answer = await demo.client.get(f"{NEUTRON}/quotas/{project_id('demo')}/{url}", headers=demo.headers)
-        assert answer.json()["quota"]["network"] == {"limit": 100, "used": 1, "reserved": 0}
+        assert answer.json()["quota"]["network"] == {"limit": -1, "used": 1, "reserved": 0}
     other = await demo.client.get(f"{NEUTRON}/quotas/{project_id('alt')}", headers=demo.headers)
     assert other.status_code == 403
 

@@ -1,0 +1,55 @@
+"""Whether what is asked for fits into the project's quotas in the cloud, before it is accepted.
+
+A bay that fits by the figures may still fail: others use the same project, and quotas are only one of the cloud's
+limits. So the provisioner looks once more when its operation starts, with the same comparison.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from services.api.usecases.checks import Found, Wishes
+from shared.domain.errors import ClientFault, Forbidden
+from shared.domain.headroom import shortfall
+from shared.drivers.footprint import Footprint
+from shared.drivers.footprint import need as need_of
+from shared.openstack.cloud import ProjectCloud
+from shared.openstack.headroom import allowances, flavors_of
+from shared.openstack.nova import Flavor
+
+
+async def check(
+    cloud: ProjectCloud, project_id: str, need: Footprint, flavors: Mapping[str, Flavor] | None = None
+) -> None:
+    """Refuse what Nova, Cinder or Neutron would refuse by quota; all three are asked at once.
+
+    Args:
+        need: what is wanted beyond what is there: a new bay's footprint, or for a resize the difference.
+        flavors: those that were looked up already, by the id or name in `need.servers`; others are asked for.
+
+    Raises:
+        Forbidden: it does not fit; every resource that is short is named with what is needed and what is left.
+        InvalidInput: a flavor is gone.
+        CloudError: a service refused or did not answer; it names the service.
+    """
+    if not need.total:
+        return
+    asked = await asyncio.gather(
+        allowances(cloud, project_id), flavors_of(cloud, need.servers, flavors or {}), return_exceptions=True
+    )
+    allowed, sizes = asked
+    for kind in (ClientFault, BaseException):  # the caller's own mistake first: it will not go away by waiting
+        for one in asked:
+            if isinstance(one, kind):
+                raise one
+    assert isinstance(allowed, dict)  # noqa: S101 - errors are raised above
+    assert isinstance(sizes, dict)  # noqa: S101 - as above
+    if short := shortfall(need_of(need, sizes), allowed):
+        raise Forbidden(f"Resource limit exceeded: {'; '.join(short)}.")
+
+
+def flavors_found(wishes: Wishes, found: Found) -> dict[str, Flavor]:
+    """The flavors of a new bay by the words that its stack will name them with, as `check` takes them."""
+    pairs = ((wishes.flavor, found.flavor), (wishes.master_flavor, found.master_flavor))
+    return {word: flavor for word, flavor in pairs if word is not None and flavor is not None}

@@ -1,0 +1,46 @@
+"""Names of the labels that Magnum gave a meaning in any release (contract §4.2).
+
+A label of these is no typing error, even where the bay's driver does nothing with it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+_NETWORK: Final = """
+flannel_network_cidr flannel_network_subnetlen flannel_backend flannel_use_vxlan flannel_tag flannel_cni_tag
+calico_tag calico_cni_tag calico_kube_controllers_tag calico_ipv4pool calico_ipv4pool_ipip
+service_cluster_ip_range fixed_subnet_cidr master_lb_floating_ip_enabled master_lb_allowed_cidrs
+ingress_controller ingress_controller_role traefik_ingress_controller_tag nginx_ingress_controller_tag
+nginx_ingress_controller_chart_tag octavia_ingress_controller_tag octavia_provider octavia_lb_algorithm
+octavia_lb_healthcheck coredns_tag
+"""
+_VOLUMES: Final = """
+etcd_volume_size etcd_volume_type docker_volume_type boot_volume_size boot_volume_type availability_zone
+cinder_csi_enabled cinder_csi_plugin_tag csi_attacher_tag csi_provisioner_tag csi_snapshotter_tag csi_resizer_tag
+csi_node_driver_registrar_tag csi_liveness_probe_tag rexray_preempt
+"""
+_KUBERNETES: Final = """
+kube_tag kube_image_digest kube_dashboard_enabled kube_dashboard_version hyperkube_prefix container_infra_prefix
+admission_control_list system_pods_initial_delay system_pods_timeout kubelet_options kubeapi_options
+kubescheduler_options kubecontroller_options kubeproxy_options cgroup_driver cert_manager_api etcd_tag
+cloud_provider_enabled cloud_provider_tag keystone_auth_enabled k8s_keystone_auth_tag
+container_runtime containerd_version containerd_tarball_url containerd_tarball_sha256
+use_podman selinux_mode ostree_remote ostree_commit heat_container_agent_tag
+tiller_enabled tiller_tag tiller_namespace helm_client_tag helm_client_url helm_client_sha256
+auto_healing_enabled auto_healing_controller magnum_auto_healer_tag draino_tag node_problem_detector_tag npd_enabled
+auto_scaling_enabled autoscaler_tag min_node_count max_node_count
+"""
+_WATCHING: Final = """
+prometheus_monitoring grafana_admin_passwd influx_grafana_dashboard_enabled heapster_enabled metrics_server_enabled
+metrics_server_chart_tag metrics_scraper_tag monitoring_enabled monitoring_retention_days monitoring_retention_size
+monitoring_interval_seconds monitoring_storage_class_name monitoring_ingress_enabled cluster_basic_auth_secret
+cluster_root_domain_name prometheus_operator_chart_tag prometheus_adapter_enabled prometheus_adapter_chart_tag
+prometheus_adapter_configmap prometheus_tag grafana_tag
+"""
+_OTHER_ENGINES: Final = """
+swarm_strategy mesos_slave_isolation mesos_slave_image_providers mesos_slave_work_dir
+mesos_slave_executor_environment_variables mesos_slave_executor_env_variables
+"""
+
+MAGNUM_LABELS: Final = frozenset(f"{_NETWORK}{_VOLUMES}{_KUBERNETES}{_WATCHING}{_OTHER_ENGINES}".split())

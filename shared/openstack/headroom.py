@@ -1,0 +1,52 @@
+"""What a project may still take of the cloud, asked of all services at once, by the gateway and the provisioner.
+
+The pure comparison is `shared.domain.headroom.shortfall`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping
+from typing import TypeVar
+
+from shared.domain.errors import InvalidInput
+from shared.domain.headroom import Allowance
+from shared.openstack.cloud import ProjectCloud
+from shared.openstack.nova import Flavor
+
+T = TypeVar("T")
+
+
+async def allowances(cloud: ProjectCloud, project_id: str) -> dict[str, Allowance]:
+    """Nova's, Cinder's and Neutron's quotas of the project with their use. What is not in it is not known.
+
+    Raises:
+        CloudError: a service refused or did not answer; it names the service.
+    """
+    told = await asyncio.gather(
+        cloud.nova.limits(), cloud.cinder.limits(project_id), cloud.neutron.headroom(project_id), return_exceptions=True
+    )
+    return {name: one for part in map(_or_raise, told) for name, one in part.items()}
+
+
+async def flavors_of(cloud: ProjectCloud, idents: Collection[str], known: Mapping[str, Flavor]) -> dict[str, Flavor]:
+    """The flavors by the id or name that they are wanted by; those not `known` are asked for.
+
+    Raises:
+        InvalidInput: there is no such flavor.
+        CloudError: Nova refused or did not answer.
+    """
+    return dict(zip(idents, await asyncio.gather(*(_flavor(cloud, one, known) for one in idents)), strict=True))
+
+
+async def _flavor(cloud: ProjectCloud, ident: str, known: Mapping[str, Flavor]) -> Flavor:
+    found = known.get(ident) or await cloud.nova.find_flavor(ident)
+    if found is None:
+        raise InvalidInput(f"Unable to find flavor {ident}.", field="flavor_id")
+    return found
+
+
+def _or_raise(result: T | BaseException) -> T:
+    if isinstance(result, BaseException):
+        raise result
+    return result

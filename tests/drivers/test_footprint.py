@@ -1,0 +1,178 @@
+"""What a stack takes, counted before it exists. tests/openstack/test_headroom.py compares it with what Heat makes."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from shared.domain.errors import InvalidInput
+from shared.drivers import registry
+from shared.drivers.contract import Driver, RenderedStack
+from shared.drivers.footprint import Footprint, Volumes, difference, footprint, need
+from shared.drivers.heat_limits import HeatLimits, check_size, request_bytes
+from shared.drivers.hot import LIST
+from shared.openstack.nova import Flavor
+from tests.drivers.cases import CASES, CREDENTIAL, facts, render, resources
+
+each_driver = pytest.mark.parametrize("driver", registry.DRIVERS, ids=lambda driver: driver.name)
+FLAVORS = {"m1.small": Flavor("2", "m1.small", 1, 2048, 20), "m1.medium": Flavor("3", "m1.medium", 2, 4096, 40)}
+
+
+def sized(driver: Driver, **changes: Any) -> Footprint:
+    return footprint(driver.render(facts(driver, **changes), CREDENTIAL))
+
+
+@each_driver
+@pytest.mark.parametrize("case", CASES)
+def test_every_stack_can_be_counted(driver: Driver, case: str) -> None:
+    stack = render(driver, case)
+    found = footprint(stack)
+    assert found.servers == {"m1.medium": 1, "m1.small": 2}
+    declared = {kind for kind in found.resources if any(resources(stack, kind))}
+    assert declared | {"port.yaml", "master.yaml", "worker.yaml"} >= found.resources.keys()
+    size = CASES[case].get("docker_volume_size", 0)
+    assert found.volumes == ({"": Volumes(3, 3 * size)} if size else {})
+    own = 0 if CASES[case].get("fixed_network") else 1
+    assert (found.networks, found.subnets, found.routers, found.ports) == (own, own, own, 3 + own)
+    assert found.floating_ips == (3 if CASES[case].get("floating_ip_enabled", True) else 0)
+    check_size(stack, found)
+
+
+@each_driver
+def test_a_node_more_costs_the_same_each_time(driver: Driver) -> None:
+    one, two, many = (sized(driver, node_count=count, docker_volume_size=7) for count in (1, 2, 101))
+    step = difference(two, one)
+    assert (step.servers, step.volumes) == ({"m1.small": 1}, {"": Volumes(1, 7)})
+    assert (step.ports, step.floating_ips, step.security_groups, step.networks) == (1, 1, 0, 0)
+    more = difference(many, one)
+    assert more.total == 100 * step.total
+    assert more.stacks == 100 * step.stacks
+    hundred = dict.fromkeys(("servers", "cores", "volumes", "ports", "floating_ips"), 100)
+    assert need(more, FLAVORS) == hundred | {"ram_mb": 204_800, "volume_gb": 700}
+    assert difference(one, many).total == 0
+    assert need(difference(one, many), FLAVORS) == {}
+    none = sized(driver, node_count=0)
+    assert none.servers == {"m1.medium": 1}
+
+
+@each_driver
+def test_a_bay_too_large_for_a_stack_is_refused_with_the_figures(driver: Driver) -> None:
+    stack = driver.render(facts(driver, node_count=500), CREDENTIAL)
+    with pytest.raises(InvalidInput, match=r"would have \d+ resources, and Heat takes 1000") as caught:
+        check_size(stack, footprint(stack))
+    assert caught.value.field == "node_count"
+    check_size(stack, footprint(stack), HeatLimits(resources=-1))
+
+
+@each_driver
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        (HeatLimits(template_characters=5000), "template would have .* Heat takes 5000"),
+        (HeatLimits(request_bytes=50_000), "request .* Heat takes 50000"),
+        (HeatLimits(user_data_bytes=30_000), "user-data .* Nova takes 30000"),
+    ],
+)
+def test_other_sizes_are_judged(driver: Driver, limits: HeatLimits, said: str) -> None:
+    stack = render(driver, "default")
+    with pytest.raises(InvalidInput, match=said):
+        check_size(stack, footprint(stack), limits)
+    assert request_bytes(stack) > len(stack.template) + sum(map(len, stack.files.values()))
+
+
+TEMPLATE = """
+heat_template_version: 2018-03-02
+parameters:
+  count: {type: number, default: 2}
+  flavor: {type: string, default: small}
+  more: {type: boolean, default: false}
+  names: {type: comma_delimited_list, default: "a,b"}
+conditions:
+  wanted: {get_param: more}
+  unwanted: {not: wanted}
+  certain: {or: [wanted, {equals: [{get_param: count}, 2]}]}
+  both: {and: [wanted, certain]}
+  later: {equals: [{get_resource: net}, x]}
+resources:
+  net: {type: OS::Neutron::Net}
+  maybe: {type: OS::Neutron::Net, condition: wanted}
+  instead: {type: OS::Neutron::Subnet, condition: unwanted}
+  surely: {type: OS::Neutron::Port, condition: certain}
+  never: {type: OS::Neutron::Router, condition: both}
+  unclear: {type: OS::Neutron::FloatingIP, condition: later}
+  open:
+    type: OS::Neutron::SecurityGroup
+    properties: {rules: [{protocol: icmp}, {direction: egress, protocol: tcp}]}
+  group:
+    type: OS::Heat::ResourceGroup
+    properties:
+      count: {get_param: count}
+      resource_def: {type: Own::Member, properties: {flavor: {get_param: flavor}, secret: {get_attr: [net, show]}}}
+"""
+MEMBER = """
+heat_template_version: 2018-03-02
+parameters: {flavor: {type: string}, secret: {type: string}}
+resources:
+  random: {type: OS::Heat::RandomString, properties: {length: 100}}
+  server:
+    type: OS::Nova::Server
+    properties:
+      flavor: {get_param: flavor}
+      networks: [{network: a}, {port: b}]
+      block_device_mapping_v2: [{image: i, volume_size: 20, volume_type: ssd}, {volume_id: v, volume_size: 5}]
+      user_data_format: RAW
+      user_data:
+        str_replace: {template: "S and N", params: {S: {get_attr: [random, value]}, N: {get_param: secret}}}
+"""
+
+
+def stack(template: str = TEMPLATE, **parameters: str) -> RenderedStack:
+    registry_of: dict[str, object] = {"resource_registry": {"Own::Member": "member.yaml"}}
+    return RenderedStack(
+        template=template, files={"member.yaml": MEMBER}, environment=registry_of, parameters=parameters
+    )
+
+
+def test_conditions_groups_and_what_comes_along() -> None:
+    found = footprint(stack())
+    assert (found.networks, found.subnets, found.routers, found.floating_ips) == (1, 1, 0, 1)
+    assert found.ports == 1 + 2, "one of the template, one for the network of each server that named no port"
+    assert found.security_group_rules == 2, "Heat drops the default rules when one for egress is given"
+    assert found.servers == {"small": 2}
+    assert found.volumes == {"ssd": Volumes(2, 40)}
+    assert found.stacks == 3
+    assert found.resources["member.yaml"] == 2
+    assert need(found, {"small": FLAVORS["m1.small"]})["volume_gb:ssd"] == 40
+    more = footprint(stack(more="true", count="3", flavor="big"))
+    assert (more.networks, more.subnets, more.routers, more.servers) == (2, 0, 1, {"big": 3})
+
+
+def test_user_data_is_bounded_from_above() -> None:
+    longest = 100 + len(" and ") + LIST
+    assert footprint(stack()).user_data_bytes == 4 * -(-longest // 3)
+    known = TEMPLATE.replace("{get_attr: [net, show]}", "text")
+    assert footprint(stack(known)).user_data_bytes == 4 * -(-(100 + len(" and ") + len("text")) // 3)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("{get_param: count}", "{get_attr: [net, mtu]}", "count is"),
+        ("flavor: {get_param: flavor}", "flavor: {get_resource: net}", "flavor cannot be told"),
+        ("Own::Member", "absent.yaml", "no file absent.yaml"),
+        ("heat_template_version", ": [", "no YAML"),
+    ],
+)
+def test_what_cannot_be_counted_is_the_driver_s_fault(old: str, new: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        footprint(stack(TEMPLATE.replace(old, new, 2)))
+
+
+def test_a_template_within_itself_ends() -> None:
+    endless = dataclasses.replace(
+        stack(TEMPLATE.replace("Own::Member", "loop.yaml")), files={"loop.yaml": "resources: {a: {type: loop.yaml}}"}
+    )
+    with pytest.raises(ValueError, match="deep"):
+        footprint(endless)

@@ -1,0 +1,176 @@
+"""Quotas as the cloud tells them, and what a stack is counted to take against what Heat then makes."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from shared.domain.errors import CloudError
+from shared.domain.headroom import Allowance, shortfall
+from shared.drivers import registry
+from shared.drivers.contract import Driver, RenderedStack
+from shared.drivers.footprint import footprint, need
+from shared.openstack.cloud import Cloud, ProjectCloud
+from shared.openstack.headroom import allowances, flavors_of
+from tests.drivers.cases import CASES, CREDENTIAL, facts
+from tests.openstack.conftest import MakeCloud
+from tests.openstack.flows import caller, settled
+from tests.openstack.sim import Sim
+from tests.openstack.wire import Say, Seen, Wire
+
+each_driver = pytest.mark.parametrize("driver", registry.DRIVERS, ids=lambda driver: driver.name)
+QUOTAS = {
+    "compute": ("/compute/v2.1/os-quota-sets/{}", "quota_set"),
+    "volume": ("/volume/v3/{0}/os-quota-sets/{0}", "quota_set"),
+    "network": ("/network/v2.0/quotas/{}", "quota"),
+}
+
+
+async def limit(sim: Sim, project_id: str, service: str, **limits: int) -> None:
+    token, _ = await sim.login("admin")
+    path, key = QUOTAS[service]
+    await sim.api("PUT", path.format(project_id), token, {key: limits})
+
+
+async def test_allowances_of_all_services(sim: Sim, make_cloud: MakeCloud) -> None:
+    who, theirs = await caller(sim, make_cloud(sim.identity))
+    assert {one.left for one in (await allowances(theirs, who.project_id)).values()} == {None}
+    await limit(sim, who.project_id, "compute", instances=10, ram=51_200)
+    await limit(sim, who.project_id, "volume", gigabytes=1000, **{"volumes_lvmdriver-1": 3})
+    await limit(sim, who.project_id, "network", port=500, security_group=10)
+    found = await allowances(theirs, who.project_id)
+    limited = {name: one for name, one in found.items() if one.limit is not None}
+    assert limited == {
+        "servers": Allowance(10, 0),
+        "ram_mb": Allowance(51_200, 0),
+        "volume_gb": Allowance(1000, 0),
+        "volumes:lvmdriver-1": Allowance(3, 0),
+        "ports": Allowance(500, 0),
+        "security_groups": Allowance(10, 1),
+    }
+    ours = make_cloud(sim.identity).for_project(who.project_id)
+    assert await allowances(ours, who.project_id) == found
+
+
+async def on_network(sim: Sim, cloud: Cloud, changes: dict[str, Any]) -> tuple[ProjectCloud, str, dict[str, Any]]:
+    """The cloud of demo, demo's id, and a case's facts with things that are there."""
+    who, theirs = await caller(sim, cloud)
+    image, public = await theirs.glance.find_image("fedora-21-atomic-5"), await theirs.neutron.find_network("public")
+    assert image is not None
+    assert public is not None
+    changes = {"flavor_id": "2", "master_flavor_id": "m1.medium", "image_id": image.id, **changes}
+    if changes.get("fixed_network"):
+        made = await theirs.session.send("network", "POST", "/networks", {"network": {"name": "office"}})
+        network_id = made.doc("network").text("id")
+        subnet = {"network_id": network_id, "cidr": "10.7.0.0/24", "ip_version": 4, "name": "office-v4"}
+        await theirs.session.send("network", "POST", "/subnets", {"subnet": subnet})
+    return theirs, who.project_id, changes | {"external_network_id": public.id}
+
+
+async def make(theirs: ProjectCloud, stack: RenderedStack) -> str:
+    given = dataclasses.asdict(stack)
+    stack_id = await theirs.heat.create(name="bay", **given, tags=["jeroboam"], timeout_mins=60)
+    made = await settled(theirs, stack_id)
+    assert made is not None
+    return f"{made.status}: {made.reason}"
+
+
+@each_driver
+@pytest.mark.parametrize("case", CASES)
+async def test_a_stack_takes_what_was_counted(sim: Sim, make_cloud: MakeCloud, driver: Driver, case: str) -> None:
+    theirs, project_id, changes = await on_network(sim, make_cloud(sim.identity), CASES[case])
+    stack = driver.render(facts(driver, **changes), CREDENTIAL)
+    counted = footprint(stack)
+    wanted = need(counted, await flavors_of(theirs, counted.servers, {}))
+    before = await allowances(theirs, project_id)
+    assert (await make(theirs, stack)).startswith("CREATE_COMPLETE")
+    after = await allowances(theirs, project_id)
+    assert {name: one.used - before[name].used for name, one in after.items() if ":" not in name} == {
+        name: wanted.get(name, 0) for name in after if ":" not in name
+    }
+    token, _ = await sim.login("demo")
+    path = f"/orchestration/v1/{project_id}/stacks"
+    listed = (await sim.api("GET", path, token))["stacks"]
+    resources = await sim.api("GET", f"{path}/bay/{listed[0]['id']}/resources?nested_depth=5", token)
+    assert len(resources["resources"]) == counted.total
+
+
+@each_driver
+@pytest.mark.parametrize(
+    ("service", "name", "ours"),
+    [("compute", "cores", "cores"), ("volume", "gigabytes", "volume_gb"), ("network", "security_group_rule", "")],
+)
+async def test_what_just_fits_is_made_and_one_less_is_told_and_fails(
+    sim: Sim, make_cloud: MakeCloud, driver: Driver, service: str, name: str, ours: str
+) -> None:
+    theirs, project_id, changes = await on_network(sim, make_cloud(sim.identity), {"docker_volume_size": 3})
+    stack = driver.render(facts(driver, **changes), CREDENTIAL)
+    counted = footprint(stack)
+    wanted = need(counted, await flavors_of(theirs, counted.servers, {}))
+    ours = ours or f"{name}s"
+    before = (await allowances(theirs, project_id))[ours].used
+    await limit(sim, project_id, service, **{name: before + wanted[ours] - 1})
+    assert len(shortfall(wanted, await allowances(theirs, project_id))) == 1
+    failed = await make(theirs, stack)
+    assert failed.startswith("CREATE_FAILED")
+    assert "quota" in failed.lower()
+    await sim.reset()
+    theirs, project_id, changes = await on_network(sim, make_cloud(sim.identity), {"docker_volume_size": 3})
+    await limit(sim, project_id, service, **{name: before + wanted[ours]})
+    assert shortfall(wanted, await allowances(theirs, project_id)) == []
+    assert (await make(theirs, driver.render(facts(driver, **changes), CREDENTIAL))).startswith("CREATE_COMPLETE")
+
+
+ABSOLUTE = {"maxTotalInstances": 10, "maxTotalCores": -1, "maxTotalRAMSize": 100, "totalInstancesUsed": 4}
+VOLUMES = {"maxTotalVolumes": 10, "totalVolumesUsed": 3, "maxTotalVolumeGigabytes": 1000, "totalGigabytesUsed": 40}
+
+
+def limits_only(status: int) -> Any:
+    """A cloud that tells Nova's and Cinder's totals and keeps the rest to itself."""
+
+    def say(seen: Seen) -> Say:
+        if seen.path.endswith("/limits"):
+            return Say(body={"limits": {"absolute": VOLUMES if "volume" in seen.path else ABSOLUTE}})
+        return Say(status, {"message": "not for you"})
+
+    return say
+
+
+@pytest.mark.parametrize("status", [403, 404])
+async def test_what_a_cloud_does_not_tell_is_not_judged(wire: Wire, make_cloud: MakeCloud, status: int) -> None:
+    wire.script = limits_only(status)
+    found = await allowances(make_cloud(wire.url).for_project("p1"), "p1")
+    assert found == {
+        "servers": Allowance(10, 4),
+        "cores": Allowance(None, 0),
+        "ram_mb": Allowance(100, 0),
+        "volumes": Allowance(10, 3),
+        "volume_gb": Allowance(1000, 40),
+    }
+
+
+@pytest.mark.parametrize("status", [400, 500, 503])
+async def test_a_service_that_fails_is_named(wire: Wire, make_cloud: MakeCloud, status: int) -> None:
+    wire.script = limits_only(status)
+    with pytest.raises(CloudError) as caught:
+        await allowances(make_cloud(wire.url).for_project("p1"), "p1")
+    assert caught.value.status == status
+    assert caught.value.service in {"volumev3", "network"}
+
+
+async def test_reserved_counts_as_used(wire: Wire, make_cloud: MakeCloud) -> None:
+    def say(seen: Seen) -> Say:
+        if "quotas" in seen.path:
+            return Say(body={"quota": {"port": {"limit": 5, "used": 1, "reserved": 2}, "vip": {"limit": 1, "used": 0}}})
+        if "os-quota-sets" in seen.path:
+            ssd = {"limit": 9, "in_use": 3, "reserved": 1, "allocated": 0}
+            return Say(body={"quota_set": {"id": "p1", "volumes_fast_ssd": ssd, "per_volume_gigabytes": ssd}})
+        return Say(body={"limits": {"absolute": ABSOLUTE}})
+
+    wire.script = say
+    found = await allowances(make_cloud(wire.url).for_project("p1"), "p1")
+    assert found["ports"] == Allowance(5, 3)
+    assert found["volumes:fast_ssd"] == Allowance(9, 4)
+    assert {"networks", "volumes"}.isdisjoint(found)
