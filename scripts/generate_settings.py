@@ -100,7 +100,7 @@ def _value(field: FieldInfo, shape: Mapping[str, Any]) -> str:
     """The kind of value and its bounds, as the JSON schema knows them; an optional one by its other half."""
     options: list[Mapping[str, Any]] = list(shape.get("anyOf", ()))
     inner = next((one for one in options if one.get("type") != "null"), shape)
-    words = {"integer": "whole number", "number": "number", "array": "CIDRs, with commas"}
+    words = {"integer": "whole number", "number": "number", "array": "CIDRs, with commas", "boolean": "true or false"}
     kind = {"path": "path"}.get(str(inner.get("format")), words.get(str(inner.get("type")), "text"))
     bounds = [
         f"{sign} {inner[key]:g}"

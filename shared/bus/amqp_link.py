@@ -47,9 +47,13 @@ class Link:
         self._last_answer = float("-inf")
         self._task: asyncio.Task[None] | None = None
 
+    def begin(self) -> None:
+        """Connect in the background, trying for ever."""
+        self._task = asyncio.create_task(self._run(), name=f"amqp {self._name}")
+
     async def start(self, limit: float) -> None:
         """Connect, trying again for `limit` seconds; raises BusUnavailable."""
-        self._task = asyncio.create_task(self._run(), name=f"amqp {self._name}")
+        self.begin()
         try:
             await asyncio.wait_for(self._up.wait(), limit)
         except TimeoutError:

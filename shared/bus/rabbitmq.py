@@ -17,8 +17,8 @@ from uuid import UUID
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
-from aio_pika.exceptions import DeliveryError, PublishError
 
+from shared.bus.amqp_confirm import NOT_CONFIRMED, publish_confirmed, why
 from shared.bus.amqp_link import ERRORS, Link
 from shared.bus.amqp_subscription import Subscription, as_message, declare, envelope_message, raw_envelope
 from shared.bus.delivery import Courier, Done, Later, attempts_of, label
@@ -154,20 +154,9 @@ class RabbitBus:
                 await self._out.wait_up()
                 if self._publisher is None:
                     return "broker not reached"
-                target = (
-                    await self._publisher.get_exchange(exchange, ensure=False)
-                    if exchange
-                    else self._publisher.default_exchange
-                )
-                await target.publish(message, key, mandatory=True)
-        except PublishError:
-            return f"no queue receives {key[:100]!r}"
-        except DeliveryError:
-            return "refused by the broker"
-        except TimeoutError:
-            return "no confirmation in time"
-        except ERRORS as error:
-            return f"broker lost: {type(error).__name__}"
+                await publish_confirmed(self._publisher, exchange, key, message)
+        except NOT_CONFIRMED as error:
+            return why(error, key)
         return None
 
     async def _finish(self, queue: str, incoming: AbstractIncomingMessage, outcome: Done | Later) -> None:

@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Final
+
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+_NOTIFY: Final = "jeroboam_notify"
+
+
+@dataclass(frozen=True, slots=True)
+class NotifyAs:
+    """Changes of bays are told as notifications: by which service, whose relay sends them, and on which host."""
+
+    service: str
+    host: str
 
 
 def async_url(dsn: str) -> URL:
@@ -14,11 +27,12 @@ def async_url(dsn: str) -> URL:
     return make_url(dsn).set(drivername="postgresql+asyncpg")
 
 
-def make_engine(dsn: str, *, pool_size: int) -> AsyncEngine:
+def make_engine(dsn: str, *, pool_size: int, notify: NotifyAs | None = None) -> AsyncEngine:
     """An engine with `pool_size` connections and no overflow.
 
     A worker's handlers must never wait for a second connection while holding one (libraries §2.8), so the pool is at
     least as large as the worker's concurrency, and repositories take the caller's connection.
+    With `notify`, every change of a bay's status through this engine is also written down as a notification.
     """
     return create_async_engine(
         async_url(dsn),
@@ -27,4 +41,11 @@ def make_engine(dsn: str, *, pool_size: int) -> AsyncEngine:
         pool_pre_ping=True,
         hide_parameters=True,  # an error of a statement must not carry what it was given
         connect_args={"server_settings": {"application_name": "jeroboam", "jit": "off"}},
+        execution_options={_NOTIFY: notify},
     )
+
+
+def notify_as(conn: AsyncConnection) -> NotifyAs | None:
+    """As whom changes through this connection are told; None: they are not."""
+    found: NotifyAs | None = conn.engine.get_execution_options().get(_NOTIFY)
+    return found

@@ -5,13 +5,14 @@ Built once in a process's `main` and passed down. Times that tests must shrink c
 
 from __future__ import annotations
 
+import socket
 import sys
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Self, TypeVar
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
@@ -76,6 +77,45 @@ class CommonSettings(BaseSettings):
     failpoint_dir: OptionalPath = Field(default=None, description="absent: fail-points are off")
     ready_file: OptionalPath = Field(default=None, description="there while database and bus answer; for health checks")
     time_scale: float = Field(default=1.0, gt=0, le=10)
+    host_name: OptionalText = Field(
+        default=None, description="how this host is called in notifications; absent: the machine's name"
+    )
+    notifications: bool = Field(default=False, description="tell of every bay's changes as Magnum does (CADF)")
+    notification_amqp_url: OptionalText = Field(
+        default=None, repr=False, description="broker of the notifications, amqp(s)://…; absent: that of amqp_url"
+    )
+    notification_exchange: str = Field(default="magnum", min_length=1, description="Magnum's control_exchange")
+    notification_topic: str = Field(
+        default="notifications", min_length=1, description="queues are TOPIC.info and TOPIC.error"
+    )
+    notification_durable: bool = Field(
+        default=False, description="as the listeners' amqp_durable_queues; matters where we make exchange and queues"
+    )
+    notification_quorum: bool = Field(default=False, description="as the listeners' rabbit_quorum_queue; is durable")
+    notification_auto_delete: bool = Field(default=False, description="as the listeners' amqp_auto_delete")
+
+    @property
+    def host_or_machine(self) -> str:
+        """How this host is called: the setting, else the machine's name."""
+        return self.host_name or socket.gethostname()
+
+    @property
+    def notification_url(self) -> str | None:
+        """The broker that notifications go to; None when they are off."""
+        return (self.notification_amqp_url or self.amqp_url) if self.notifications else None
+
+    @model_validator(mode="after")
+    def _notifications_have_a_broker(self) -> Self:
+        if not self.notifications:
+            return self
+        if self.notification_url is None:
+            raise ValueError(
+                "JEROBOAM_NOTIFICATIONS is on and there is no broker to send them to: "
+                "set JEROBOAM_NOTIFICATION_AMQP_URL (or JEROBOAM_AMQP_URL)"
+            )
+        if not self.notification_url.startswith(("amqp://", "amqps://")):
+            raise ValueError("notifications need a broker URL that begins with amqp:// or amqps://")
+        return self
 
     @property
     def timing(self) -> Timing:

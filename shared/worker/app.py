@@ -14,10 +14,11 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.bus import make_bus
+from shared.bus.notifications import open_notifier
 from shared.bus.port import Bus, DeadLetter
 from shared.contracts.base import Message
 from shared.contracts.bay import OperationMessage
-from shared.db.engine import make_engine
+from shared.db.engine import NotifyAs, make_engine
 from shared.db.repositories import dead_letters
 from shared.domain.operation import Service
 from shared.runtime import failpoint, logging, telemetry
@@ -78,9 +79,10 @@ class WorkerApp(Generic[DepsT]):
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        async with self._wired() as wiring, self.deps(wiring) as deps:
+        notifying = open_notifier(self.settings, self.service.value)
+        async with self._wired() as wiring, notifying as notifier, self.deps(wiring) as deps:
             sweeper = Sweeper(timing=self.settings.timing, concurrency=CONCURRENCY)
-            relay = OutboxRelay(wiring.engine, wiring.bus, service=self.service.value)
+            relay = OutboxRelay(wiring.engine, wiring.bus, service=self.service.value, notifier=notifier)
 
             def committed() -> None:
                 relay.wake()
@@ -109,7 +111,8 @@ class WorkerApp(Generic[DepsT]):
 
     @contextlib.asynccontextmanager
     async def _wired(self) -> AsyncIterator[Wiring]:
-        engine = make_engine(self.settings.database_url, pool_size=CONCURRENCY)
+        notify = notify_as(self.settings, self.service.value)
+        engine = make_engine(self.settings.database_url, pool_size=CONCURRENCY, notify=notify)
         bus = make_bus(
             amqp_url=self.settings.amqp_url,
             database_url=self.settings.database_url,
@@ -131,6 +134,11 @@ class WorkerApp(Generic[DepsT]):
                 await dispatcher.look_at(message.operation_id)
 
         return handle
+
+
+def notify_as(settings: CommonSettings, service: str) -> NotifyAs | None:
+    """As whom a process tells of the changes that it makes; None when notifications are off."""
+    return NotifyAs(service, settings.host_or_machine) if settings.notifications else None
 
 
 async def write_dead_letter(engine: AsyncEngine, service: str, letter: DeadLetter) -> None:

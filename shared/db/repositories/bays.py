@@ -1,4 +1,7 @@
-"""Bays: the one place where a status changes, with its history row in the same transaction (rule 5)."""
+"""Bays: the one place where a status changes, with its history row in the same transaction (rule 5).
+
+Where notifications are on, the change is told from here too, in that transaction.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ from sqlalchemy import Row, delete, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from shared.contracts import cadf
+from shared.db.repositories import notifications
 from shared.db.tables import bay_history, bays, tombstones
 from shared.domain.bay import Bay, Wanted
 from shared.domain.bay_state import BayEvent, BayStatus, after
@@ -36,11 +41,12 @@ _COLUMNS = (
 )
 
 
-async def insert_bay(conn: AsyncConnection, *, reason: str | None = None, **columns: object) -> None:
+async def insert_bay(conn: AsyncConnection, *, id: UUID, reason: str | None = None, **columns: object) -> None:  # noqa: A002
     """Write a new bay in CREATE_IN_PROGRESS and the first line of its history."""
     status = BayStatus.CREATE_IN_PROGRESS
-    await conn.execute(insert(bays).values(status=status.value, **columns))
-    await _remember(conn, columns["id"], "create asked", None, status, reason, None)
+    await conn.execute(insert(bays).values(id=id, status=status.value, **columns))
+    await _remember(conn, id, "create asked", None, status, reason, None)
+    await notifications.tell(conn, id, cadf.CREATE_ASKED)
 
 
 async def get(conn: AsyncConnection, bay_id: UUID) -> Bay | None:
@@ -63,8 +69,11 @@ async def apply_event(
     reason: str | None = None,
     operation_id: UUID | None = None,
     faults: Mapping[str, str] | None = None,
+    requested_by: str | None = None,
 ) -> BayStatus:
     """Move the bay by `event` and write the history row; `reason` becomes its status_reason.
+
+    `requested_by` is the user whose wish it is, for the notification; it is not needed with `operation_id`.
 
     Raises:
         NotFound: there is no such bay.
@@ -80,6 +89,8 @@ async def apply_event(
         .values(status=became.value, status_reason=reason, faults=dict(faults or {}), updated_at=func.now())
     )
     await _remember(conn, bay_id, event.value, was, became, reason, operation_id)
+    change = cadf.CHANGES.get(event)
+    await notifications.tell(conn, bay_id, change, operation_id=operation_id, requested_by=requested_by)
     return became
 
 
