@@ -8,6 +8,7 @@ from dataclasses import fields
 from services.provisioner.settings import ProvisionerSettings
 from shared.db.repositories.stacks import Credential
 from shared.domain.bay import Bay, Operation
+from shared.domain.queue import node_count_of
 from shared.drivers.contract import BayFacts, BaySecrets
 from shared.openstack.cloud import Cloud
 
@@ -46,7 +47,8 @@ def facts_of(
         "api_url": api,
         "keystone_url": settings.keystone_url,
         "region": settings.region,
-        "node_count": bay.node_count,
+        # Not the bay's: that is the owner's last wish, for which a resize may be waiting already.
+        "node_count": node_count_of(operation.request),
         "master_count": bay.master_count,
         "timeout_minutes": bay.create_timeout,
         "ca_pem": ca_pem,

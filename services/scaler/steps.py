@@ -7,6 +7,7 @@ from typing import Final
 
 from services.scaler.factory import Deps
 from shared.db.repositories import stacks
+from shared.domain.queue import named_of, node_count_of
 from shared.domain.scaling import leaving
 from shared.worker.outcome import Broke, Done, Outcome, StepContext, StepFunction
 
@@ -16,11 +17,9 @@ async def plan_resize(ctx: StepContext[Deps]) -> Outcome:
     async with ctx.deps.engine.connect() as conn:
         nodes = await stacks.nodes_of(conn, ctx.bay.id)
     workers = [node for node in nodes if node.role == "worker"]
-    wanted = int(str(ctx.operation.request["node_count"]))
-    asked = ctx.operation.request.get("nodes_to_remove") or []
-    named = [str(server) for server in asked] if isinstance(asked, list) else []
+    request = ctx.operation.request
     try:
-        chosen = leaving(workers, wanted, named)
+        chosen = leaving(workers, node_count_of(request), named_of(request))
     except ValueError as error:
         return Broke(f"The nodes that leave could not be chosen: {error}")
     return Done(memo={"remove": chosen})

@@ -49,6 +49,7 @@ class Bay:
     stack_name: str
     stack_id: str | None
     node_count: int
+    """The owner's last wish. What an operation is to reach is in its own request: a later wish may wait behind it."""
     master_count: int
     create_timeout: int
     """Minutes; 0 = none."""
@@ -85,8 +86,10 @@ class Operation:
     failures: int
     surprises: int
     lease_token: UUID
-    accepted_at: datetime
+    started_at: datetime
+    """When its first step was first claimed; what waited in the queue was accepted long before."""
     deadline: datetime | None
+    """From its acceptance, or from its start if it had to queue; None = it may take as long as something happens."""
     overdue: bool
     """Whether the deadline had passed when it was claimed, by Postgres's clock."""
     request: Mapping[str, object]

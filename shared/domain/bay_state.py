@@ -50,7 +50,7 @@ SENTENCES: dict[BayStatus, str] = {
     BayStatus.CREATE_IN_PROGRESS: "The bay is being built.",
     BayStatus.CREATE_FAILED: "The bay could not be built; its reason says why, and it can only be deleted.",
     BayStatus.CREATE_COMPLETE: "The bay stands as it was asked for.",
-    BayStatus.UPDATE_IN_PROGRESS: "The bay is being changed.",
+    BayStatus.UPDATE_IN_PROGRESS: "The bay is being changed, or changes wait for it to be built.",
     BayStatus.UPDATE_FAILED: "The last change did not go through; its reason says why, and what was there runs on.",
     BayStatus.UPDATE_COMPLETE: "The last change went through.",
     BayStatus.DELETE_IN_PROGRESS: "The bay is being taken down.",
@@ -65,13 +65,18 @@ TRANSITIONS: dict[BayStatus, dict[BayEvent, BayStatus]] = {
     _S.CREATE_IN_PROGRESS: {
         _E.CREATED: _S.CREATE_COMPLETE,
         _E.CREATE_BROKE: _S.CREATE_FAILED,
+        # A change asked for meanwhile queues; a client that waits for its end must not take the create's for it.
+        _E.UPDATE_ASKED: _S.UPDATE_IN_PROGRESS,
         _E.DELETE_ASKED: _S.DELETE_IN_PROGRESS,
     },
     _S.CREATE_FAILED: {_E.DELETE_ASKED: _S.DELETE_IN_PROGRESS},
     _S.CREATE_COMPLETE: {_E.UPDATE_ASKED: _S.UPDATE_IN_PROGRESS, _E.DELETE_ASKED: _S.DELETE_IN_PROGRESS},
     _S.UPDATE_IN_PROGRESS: {
-        # A resize may be asked for while another runs (contract §2.2): it queues, and the bay stays in progress.
+        # Changes queue behind what is under way, and the bay stays in progress until the last of them has ended.
         _E.UPDATE_ASKED: _S.UPDATE_IN_PROGRESS,
+        # What they wait for may be the create: with its end, in one transaction, the first of them starts.
+        _E.CREATED: _S.CREATE_COMPLETE,
+        _E.CREATE_BROKE: _S.CREATE_FAILED,
         _E.UPDATED: _S.UPDATE_COMPLETE,
         _E.UPDATE_BROKE: _S.UPDATE_FAILED,
         _E.DELETE_ASKED: _S.DELETE_IN_PROGRESS,

@@ -7,7 +7,7 @@
     │   ├── Forbidden          403
     │   ├── NotFound           404
     │   ├── NotAcceptable      406
-    │   └── Conflict           409
+    │   └── Conflict           409, try again after `retry_after` seconds if it says so
     ├── Unavailable            503, try again after `retry_after` seconds
     ├── CloudError             an OpenStack service refused, failed or did not answer
     ├── IllegalTransition      our own bug: an event that the bay's state does not allow
@@ -66,9 +66,16 @@ class NotAcceptable(ClientFault):
 
 
 class Conflict(ClientFault):
-    """The state of things does not allow it, or a name means several things (contract §1.8)."""
+    """The state of things does not allow it, or a name means several things (contract §1.8).
+
+    `retry_after` is in seconds, where waiting helps.
+    """
 
     status = 409
+
+    def __init__(self, message: str, *, field: str | None = None, retry_after: int | None = None) -> None:
+        super().__init__(message, field=field)
+        self.retry_after = retry_after
 
 
 class Unavailable(JeroboamError):

@@ -14,10 +14,15 @@ from shared.domain.bay_state import BayEvent
 
 
 class OperationKind(StrEnum):
-    """What is to be done to a bay."""
+    """What is to be done to a bay. A kind without a flow in `FLOWS` is refused at the door, never accepted."""
 
     CREATE = "create"
+    UPDATE = "update"
     RESIZE = "resize"
+    UPGRADE = "upgrade"
+    ROTATE_CA = "rotate_ca"
+    ROTATE_CREDENTIALS = "rotate_credentials"
+    HEAL = "heal"
     DELETE = "delete"
 
 

@@ -36,6 +36,7 @@ class Wait:
     seconds: float
     note: str | None = None
     memo: Mapping[str, object] = field(default_factory=dict)
+    apply: Apply | None = None
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,8 @@ async def settle(
         case Wait() | Back() if operation.overdue:
             await fail(conn, operation, f"{_sentence(operation)}: the time is up. {_note(verdict)}".strip(), service)
         case Wait():
+            if verdict.apply is not None:
+                await verdict.apply(conn)
             delay = timedelta(seconds=verdict.seconds)
             await claims.wait(conn, operation, delay, note=verdict.note, memo=verdict.memo)
         case Back():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
@@ -14,7 +14,8 @@ from shared.db.repositories import bays
 from shared.db.repositories import operations as queue
 from shared.db.tables import baymodels, operation_steps, operations
 from shared.domain.bay import Bay
-from shared.domain.operation import OperationKind, Service
+from shared.domain.operation import FLOWS, OperationKind, Service
+from shared.domain.queue import Busy, Door
 from shared.runtime.settings import Timing
 from shared.worker.dispatch import Dispatcher
 from shared.worker.outcome import Done, Outcome, StepContext
@@ -69,6 +70,31 @@ class World:
             assert bay is not None
             return await queue.request_delete(conn, bay, "u")
 
+    async def ask(
+        self,
+        bay_id: UUID,
+        node_count: int,
+        *,
+        busy: Busy = "queue",
+        door: Door = Door.RESIZE,
+        engine: AsyncEngine | None = None,
+        request: Mapping[str, object] | None = None,
+    ) -> UUID:
+        """What the gateway does when a resize is asked for."""
+        async with (engine or self.engine).begin() as conn:
+            bay = await bays.lock(conn, bay_id)
+            assert bay is not None
+            return await queue.ask(
+                conn,
+                bay,
+                kind=OperationKind.RESIZE,
+                request={"node_count": node_count, **(request or {})},
+                requested_by="u",
+                timeout_minutes=60,
+                busy=busy,
+                door=door,
+            )
+
     async def get(self, bay_id: UUID) -> Bay:
         """The bay."""
         async with self.engine.connect() as conn:
@@ -106,6 +132,29 @@ class World:
         """The certificate service with these two steps."""
         steps: dict[str, Any] = {"create.authorities": create, "delete.authorities": delete}
         return Dispatcher(Service.CERTS, self.engine, timing, steps, None, lambda: self.commits.append(None))
+
+    def workers(
+        self, steps: Mapping[str, StepOf] | None = None, engines: Mapping[Service, AsyncEngine] | None = None
+    ) -> list[Dispatcher[None]]:
+        """Every service with steps that have nothing to do, but for those given."""
+        given: dict[str, Any] = {one.name: done for flow in FLOWS.values() for one in flow.steps} | dict(steps or {})
+        owner = {one.name: one.service for flow in FLOWS.values() for one in flow.steps}
+        return [
+            Dispatcher(
+                service,
+                (engines or {}).get(service, self.engine),
+                TIMING,
+                {name: step for name, step in given.items() if owner[name] is service},
+                None,
+                lambda: self.commits.append(None),
+            )
+            for service in Service
+        ]
+
+    async def drain(self, workers: list[Dispatcher[None]]) -> None:
+        """Work until nothing is due."""
+        while any([await self.run_due(worker) for worker in workers]):
+            continue
 
     async def run_due(self, dispatcher: Dispatcher[None]) -> bool:
         """One claim and what follows; False when nothing was due."""

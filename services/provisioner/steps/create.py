@@ -6,6 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.provisioner.factory import Deps
 from services.provisioner.facts import SEALED, api_url, facts_of, secrets_of
+from services.provisioner.steps.room import shortage
 from shared.db.repositories import bays, stacks
 from shared.db.repositories.stacks import Render
 from shared.domain import names
@@ -48,6 +49,8 @@ async def create_stack(ctx: StepContext[Deps]) -> Outcome:
     bay, heat = ctx.bay, ctx.deps.project(ctx.bay).heat
     found = await heat.find_stack(bay.stack_name)
     if found is None:
+        if missing := await shortage(ctx):
+            return Broke(f"{missing} Nothing was created.")
         await ctx.guard()
         try:
             stack_id = await _create(ctx)

@@ -6,6 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.provisioner.factory import Deps
 from services.provisioner.leftovers import find_leftovers, remove_leftovers
+from services.provisioner.steps.reasons import undeletable
 from shared.db.repositories import stacks
 from shared.domain import names
 from shared.openstack.stacks import StackSummary
@@ -29,16 +30,17 @@ async def follow_delete(ctx: StepContext[Deps]) -> Outcome:
         return Done()
     failed = [stack for stack in left if stack.status == "DELETE_FAILED"]
     if ctx.operation.overdue:
-        return Broke("; ".join(f"Stack {stack.name} is {stack.status}: {stack.reason}" for stack in left))
+        return await undeletable(ctx, failed or left)
     if failed:
-        note = f"Heat could not delete {failed[0].name}: {failed[0].reason} Asking again."
+        why = await undeletable(ctx, failed)
         tries = int(str(ctx.operation.memo.get("delete_tries", 0))) + 1
         if tries > DELETE_TRIES:
-            return Broke(f"Heat failed {DELETE_TRIES} times to delete stack {failed[0].name}: {failed[0].reason}")
+            return why
         heat = ctx.deps.project(ctx.bay).heat
         for stack in failed:
             await ctx.guard()
             await heat.delete(stack.id)
+        note = f"{why.reason} Heat is asked again."
         return Wait(min(2.0**tries, 30.0), note=note, memo={"delete_tries": tries})
     if any(stack.status != "DELETE_IN_PROGRESS" for stack in left):
         return Back("delete.stack", ctx.deps.settings.poll_seconds)  # a create of ours that arrived after we had looked

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.provisioner.factory import Deps
-from services.provisioner.steps.collect import read_outputs, recording
+from services.provisioner.steps.collect import read_outputs, recording, workers_in
+from services.provisioner.steps.members import NESTED_DEPTH, look
+from services.provisioner.steps.reasons import awaited, rolled_back, stack_failed
 from services.provisioner.steps.stall import look_for_change
-from shared.db.repositories import bays
+from shared.db.repositories import bays, operations
+from shared.domain.errors import CloudError
+from shared.domain.operation import OperationKind
+from shared.domain.queue import projected
 from shared.openstack.heat import HeatClient
 from shared.openstack.stacks import Stack, StackResource, StackSummary
-from shared.worker.outcome import Back, Broke, Done, Outcome, StepContext, Wait
+from shared.worker.outcome import Apply, Back, Broke, Done, Outcome, StepContext, Wait
 
-NESTED_DEPTH = 3
-"""Group, member, and what a member is made of."""
-
-REASONS_SHOWN = 3
-"""Failed resources named in a status_reason; all of them are in the bay's faults."""
+_log = structlog.get_logger()
 
 
 async def follow_stack(ctx: StepContext[Deps]) -> Outcome:
@@ -36,7 +38,7 @@ async def follow_stack(ctx: StepContext[Deps]) -> Outcome:
     stack = await heat.show(bay.stack_id)
     if stack is not None and stack.phase == "IN_PROGRESS":
         return await _not_yet(ctx, heat, stack.status)
-    if stack is not None and stack.action == "ROLLBACK":
+    if stack is not None and stack.action == "ROLLBACK" and seen(stack) != ctx.operation.memo.get("seen_before"):
         return await _rolled_back(ctx, heat, stack)
     if stack is None or stack.operation != str(ctx.operation.id):
         # A status counts only under our mark: this one is of an earlier operation, so ours has not begun (rule 4).
@@ -50,7 +52,12 @@ async def _ended(ctx: StepContext[Deps], heat: HeatClient, stack: Stack) -> Outc
     if ctx.operation.request.get("rollback") is True and "rollback_awaited" not in ctx.operation.memo:
         # Heat shows the failure for a moment before it begins the rollback that was asked for.
         return Wait(2 * ctx.deps.settings.poll_seconds, note=f"Heat: {stack.status}", memo={"rollback_awaited": 1})
-    return await _failed(heat, stack.id, f"Heat says {stack.status}: {stack.reason}")
+    return await _failed(ctx, heat, stack)
+
+
+def seen(stack: StackSummary) -> str:
+    """What tells one end of a stack from another: an earlier operation's rollback is none of ours."""
+    return f"{stack.status} {stack.updated_at}"
 
 
 async def _not_yet(ctx: StepContext[Deps], heat: HeatClient, status: str) -> Outcome:
@@ -60,7 +67,7 @@ async def _not_yet(ctx: StepContext[Deps], heat: HeatClient, status: str) -> Out
     if ctx.operation.deadline is None:
         stalled, memo = await look_for_change(ctx, heat)
         if stalled is not None:
-            return Broke(stalled)
+            return stalled
     return Wait(_pause(ctx), note=f"Heat: {status}", memo=memo)
 
 
@@ -70,18 +77,25 @@ def _stack_step(ctx: StepContext[Deps]) -> str:
 
 def _pause(ctx: StepContext[Deps]) -> float:
     """Young operations are looked at every `poll_seconds`, old ones less often, at most every 15 s."""
-    age = (datetime.now(UTC) - ctx.operation.accepted_at).total_seconds()
+    age = (datetime.now(UTC) - ctx.operation.started_at).total_seconds()
     return min(max(ctx.deps.settings.poll_seconds, age / 60), 15.0)
 
 
-async def _failed(heat: HeatClient, stack_id: str, fallback: str) -> Broke:
-    broken = [one for one in await heat.resources(stack_id, NESTED_DEPTH) if one.status.endswith("FAILED")]
-    causes = _leaves(broken)
-    if not causes:
-        return Broke(fallback)
-    named = "; ".join(f"{_path(one)} ({one.type}): {one.reason}" for one in causes[:REASONS_SHOWN])
-    more = f"; and {len(causes) - REASONS_SHOWN} more" if len(causes) > REASONS_SHOWN else ""
-    return Broke(f"{named}{more}", faults={_path(one): one.reason for one in causes})
+async def _failed(ctx: StepContext[Deps], heat: HeatClient, stack: Stack) -> Broke:
+    resources = await heat.resources(ctx.bay.stack_id or "", NESTED_DEPTH)
+    record = None if ctx.operation.kind is OperationKind.CREATE else await _what_stands(ctx, heat, resources)
+    return stack_failed(ctx, stack, resources, record)
+
+
+async def _what_stands(ctx: StepContext[Deps], heat: HeatClient, resources: list[StackResource]) -> Apply | None:
+    """The record of what a failed change has left, for the next one; None when Heat cannot tell, since that must not
+    hide why it failed. The next one looks again (`resize.stack`)."""
+    try:
+        found = await look(ctx, heat, resources)
+    except CloudError as error:
+        _log.warning("nodes not recorded", bay=str(ctx.bay.id), reason=error.message)
+        return None
+    return recording(ctx, found.outputs)
 
 
 async def _rolled_back(ctx: StepContext[Deps], heat: HeatClient, summary: StackSummary) -> Broke:
@@ -91,34 +105,22 @@ async def _rolled_back(ctx: StepContext[Deps], heat: HeatClient, summary: StackS
         for event in await heat.events(summary.id, nested_depth=NESTED_DEPTH)
         if event.status.endswith("FAILED") and (event.time >= (summary.updated_at or ""))
     ]
-    cause = f"{failures[0].resource_name}: {failures[0].reason}" if failures else summary.reason
     if summary.phase == "FAILED":
-        return Broke(f"The update failed ({cause}), and so did its rollback: {summary.reason}")
-    record = recording(ctx, await read_outputs(ctx))
-    was = int(str(ctx.operation.request.get("was", ctx.bay.node_count)))
+        did = f"The update failed, and so did its rollback ({summary.reason.rstrip('.')})"
+        return rolled_back(did, failures, "Heat does not say why")
+    # The request's `was` is what was expected before it; the stack shows what there is.
+    outputs = await read_outputs(ctx)
+    record, was = recording(ctx, outputs), len(workers_in(outputs))
 
     async def restore(conn: AsyncConnection) -> None:
         await record(conn)
-        await bays.set_counts(conn, ctx.bay.id, node_count=was)
+        waiting = [one for one in await operations.live(conn, ctx.bay.id) if one.queued]
+        if projected(waiting) is None:  # else the row holds a later wish, which stands
+            await bays.set_counts(conn, ctx.bay.id, node_count=was)
 
-    return Broke(f"The update failed and was rolled back to {was} nodes: {cause}", apply=restore)
+    return rolled_back(f"The update failed and was rolled back to {was} nodes", failures, summary.reason, restore)
 
 
 async def _too_late(ctx: StepContext[Deps], heat: HeatClient) -> Broke:
-    stack_id = ctx.bay.stack_id or ""
-    late = [one for one in await heat.resources(stack_id, NESTED_DEPTH) if one.status.endswith("IN_PROGRESS")]
-    names = ", ".join(f"{_path(one)} ({one.type})" for one in _leaves(late)[:REASONS_SHOWN]) or "its last resource"
-    minutes = ctx.bay.create_timeout
-    return Broke(f"Heat was not done after {minutes} minutes; it still waits for {names}.")
-
-
-def _leaves(resources: list[StackResource]) -> list[StackResource]:
-    """Those that are not merely the outer side of another one in the list: the innermost tell the cause."""
-    inner = {(one.parent, one.stack_name) for one in resources}
-    outer = {parent for parent, _stack in inner if parent is not None}
-    leaves = [one for one in resources if one.name not in outer]
-    return leaves or resources
-
-
-def _path(resource: StackResource) -> str:
-    return f"{resource.parent}.{resource.name}" if resource.parent else resource.name
+    resources = await heat.resources(ctx.bay.stack_id or "", NESTED_DEPTH)
+    return awaited(ctx, f"Heat was not done after {ctx.bay.create_timeout} minutes", resources)

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from services.provisioner.factory import Deps
-from shared.db.repositories import stacks
+from services.provisioner.steps.collect import recording, workers_in
+from services.provisioner.steps.follow import seen
+from services.provisioner.steps.members import Broken, Found, look
+from services.provisioner.steps.room import shortage
+from shared.db.repositories import operations, stacks
+from shared.domain.operation import OperationState
+from shared.domain.queue import named_of, node_count_of
+from shared.domain.scaling import leaving
 from shared.drivers.contract import MARK_PARAMETER
 from shared.openstack.heat import HeatClient
+from shared.openstack.stacks import Stack, StackChanges
 from shared.worker.outcome import Broke, Done, Outcome, StepContext, Wait
 
 
@@ -24,20 +33,69 @@ async def resize_stack(ctx: StepContext[Deps]) -> Outcome:
         return Done()
     if stack.phase == "IN_PROGRESS":
         return Wait(ctx.deps.settings.poll_seconds, note=f"Heat is still busy with something else: {stack.status}")
+    broken = Broken()
+    if not await _settled(ctx, stack):
+        found = await look(ctx, heat)
+        if (news := await _catch_up(ctx, found)) is not None:
+            return news
+        broken = found.broken
+    if refusal := await _refusal(ctx, heat, stack, broken):
+        return Broke(f"{refusal} Nothing was changed.")
+    await _update(ctx, heat, stack, broken)
+    return Done(memo={"seen_before": seen(stack)})
+
+
+async def _refusal(ctx: StepContext[Deps], heat: HeatClient, stack: Stack, broken: Broken) -> str | None:
+    """Why the update must not happen, or cannot."""
     remove = _to_remove(ctx)
-    if refusal := await _harm(ctx, heat, bay.stack_id, remove):
-        return Broke(refusal)
-    parameters = _parameters(ctx, _wanted(ctx), remove)
-    await ctx.guard()
+    async with ctx.deps.engine.connect() as conn:
+        workers = [node for node in await stacks.nodes_of(conn, ctx.bay.id) if node.role == "worker"]
+    stay = {node.position for node in workers if node.server_id not in remove}
+    present = max((node.position + 1 for node in workers), default=0)
+    absent = [str(index) for index in range(present) if index not in stay]
+    changes = await heat.preview_update(stack.id, parameters=_parameters(ctx, len(stay), absent))
+    return _harm(changes, len(remove), broken) or await shortage(
+        ctx, workers=node_count_of(ctx.operation.request), standing=len(stay)
+    )
+
+
+async def _update(ctx: StepContext[Deps], heat: HeatClient, stack: Stack, broken: Broken) -> None:
+    parameters = _parameters(ctx, node_count_of(ctx.operation.request), [*_to_remove(ctx), *broken.indices])
     rollback = ctx.operation.request.get("rollback") is True
-    timeout = bay.create_timeout or None
-    await heat.update(bay.stack_id, parameters=parameters, timeout_mins=timeout, disable_rollback=not rollback)
-    ctx.deps.cloud.stacks.forget(bay.project_id)
-    return Done()
+    timeout = ctx.bay.create_timeout or None
+    await ctx.guard()
+    await heat.update(stack.id, parameters=parameters, timeout_mins=timeout, disable_rollback=not rollback)
+    ctx.deps.cloud.stacks.forget(ctx.bay.project_id)
 
 
-def _wanted(ctx: StepContext[Deps]) -> int:
-    return int(str(ctx.operation.request["node_count"]))
+async def _settled(ctx: StepContext[Deps], stack: Stack) -> bool:
+    """Whether the operation that the stack bears the mark of came to its end, so that our record is of the stack."""
+    if stack.action == "ROLLBACK":
+        return False  # its mark is of the operation before the one that failed, which may have been recorded
+    try:
+        marked = UUID(stack.operation or "")
+    except ValueError:
+        return True  # somebody else's doing, which the rehearsal will judge
+    async with ctx.deps.engine.connect() as conn:
+        return await operations.state_of(conn, marked) in (OperationState.DONE, None)
+
+
+async def _catch_up(ctx: StepContext[Deps], found: Found) -> Outcome | None:
+    """Bring our record up to the stack, when an earlier operation could not, and choose anew who leaves.
+
+    None when the record is right. Else the step is run again with the new choice in its memo, so that the choice is
+    written before Heat hears of it.
+    """
+    async with ctx.deps.engine.connect() as conn:
+        known = {node.server_id for node in await stacks.nodes_of(conn, ctx.bay.id)}
+    if known == {node.server_id for node in found.outputs.nodes}:
+        return None
+    record, request = recording(ctx, found.outputs), ctx.operation.request
+    try:
+        remove = leaving(workers_in(found.outputs), node_count_of(request), named_of(request))
+    except ValueError as error:
+        return Broke(f"The nodes that leave could not be chosen: {error}", apply=record)
+    return Wait(0, note="An earlier change did not end well: looking again.", memo={"remove": remove}, apply=record)
 
 
 def _to_remove(ctx: StepContext[Deps]) -> list[str]:
@@ -50,24 +108,18 @@ def _parameters(ctx: StepContext[Deps], count: int, remove: Sequence[str]) -> di
     return changed | {MARK_PARAMETER: str(ctx.operation.id)}
 
 
-async def _harm(ctx: StepContext[Deps], heat: HeatClient, stack_id: str, remove: Sequence[str]) -> str | None:
-    """Why this update must not happen: it would replace a server, or lose more of them than the operation named.
+def _harm(changes: StackChanges, named: int, broken: Broken) -> str | None:
+    """What the update would do to servers that it must not touch: replace one, or lose more than were named.
 
     What Heat's preview cannot do decides how it is asked (docs/decisions/0002): it fails for a member that is not
     there yet, and of removal lists it understands indices only, forgetting those of earlier removals. So growth is
     rehearsed with the present count, and the list holds the index of every member that left or is to leave. Those that
     did leave are compared with those named once more afterwards (`resize.collect`).
     """
-    async with ctx.deps.engine.connect() as conn:
-        workers = [node for node in await stacks.nodes_of(conn, ctx.bay.id) if node.role == "worker"]
-    stay = {node.position for node in workers if node.server_id not in remove}
-    absent = [
-        str(index) for index in range(max((node.position + 1 for node in workers), default=0)) if index not in stay
-    ]
-    changes = await heat.preview_update(stack_id, parameters=_parameters(ctx, len(stay), absent))
     if changes.replaced_servers:
-        named = ", ".join(sorted({one.physical_id or one.name for one in changes.replaced_servers}))
-        return f"Heat would replace servers that this resize did not name: {named}. Nothing was changed."
-    if changes.servers_fewer > len(remove):
-        return f"Heat would remove {changes.servers_fewer} servers where {len(remove)} were named. Nothing was changed."
+        servers = ", ".join(sorted({one.physical_id or one.name for one in changes.replaced_servers}))
+        return f"Heat would replace servers that this resize did not name: {servers}."
+    fewer = changes.servers_fewer - broken.servers
+    if fewer > named:
+        return f"Heat would remove {fewer} servers where {named} were named."
     return None

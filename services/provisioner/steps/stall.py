@@ -6,29 +6,30 @@ import hashlib
 from datetime import UTC, datetime
 
 from services.provisioner.factory import Deps
+from services.provisioner.steps.members import NESTED_DEPTH
+from services.provisioner.steps.reasons import awaited
 from shared.domain.retry import STALL_SECONDS
 from shared.openstack.heat import HeatClient
-from shared.worker.outcome import StepContext
+from shared.worker.outcome import Broke, StepContext
 
 LOOK_EVERY = STALL_SECONDS / 12
 """Seconds between two looks at the resources: often enough to notice, rarely enough to cost Heat nothing."""
 
 
-async def look_for_change(ctx: StepContext[Deps], heat: HeatClient) -> tuple[str | None, dict[str, object]]:
+async def look_for_change(ctx: StepContext[Deps], heat: HeatClient) -> tuple[Broke | None, dict[str, object]]:
     """Why the operation is given up, if it is, and what to remember until the next look."""
     now = datetime.now(UTC).timestamp()
     memo = ctx.operation.memo
     if now - _number(memo.get("looked_at")) < LOOK_EVERY:
         return None, {}
-    resources = await heat.resources(ctx.bay.stack_id or "", nested_depth=3)
+    resources = await heat.resources(ctx.bay.stack_id or "", NESTED_DEPTH)
     lines = sorted(f"{one.stack_name}/{one.name} {one.status} {one.updated_at}" for one in resources)
     seen = hashlib.sha256("\n".join(lines).encode()).hexdigest()
     if seen != memo.get("seen"):
         return None, {"looked_at": now, "seen": seen, "changed_at": now}
     if now - _number(memo.get("changed_at")) < STALL_SECONDS:
         return None, {"looked_at": now}
-    waiting = sorted({f"{one.name} ({one.type})" for one in resources if one.status.endswith("IN_PROGRESS")})
-    return f"Nothing has changed in the Heat stack for two hours; it waits for {', '.join(waiting[:3])}.", {}
+    return awaited(ctx, "Nothing has changed in the Heat stack for two hours", resources), {}
 
 
 def _number(value: object) -> float:

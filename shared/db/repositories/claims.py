@@ -26,6 +26,18 @@ from shared.domain.bay_state import BayStatus, allows
 from shared.domain.errors import StaleLease
 from shared.domain.operation import FLOWS, OperationKind, OperationState, Service, Step, StepState
 
+_STARTED = func.coalesce(
+    select(func.min(operation_steps.c.started_at))
+    .where(operation_steps.c.operation_id == operations.c.id)
+    .correlate(operations)
+    .scalar_subquery(),
+    func.now(),
+)
+_ENDS = func.coalesce(
+    operations.c.deadline,
+    # What had to queue has no deadline in its row: its minutes run from its start, which nobody knew when it was asked.
+    _STARTED + func.make_interval(0, 0, 0, 0, 0, func.nullif(operations.c.request[queue.TIMEOUT].as_integer(), 0)),
+)
 _FREE_AGAIN: dict[str, object] = {"lease_token": None, "lease_until": None}
 
 
@@ -54,7 +66,12 @@ async def claim(
             .values(
                 lease_token=token, lease_until=func.now() + timedelta(seconds=lease), attempt=operations.c.attempt + 1
             )
-            .returning(*operations.c, (operations.c.deadline < func.now()).label("overdue"))
+            .returning(
+                *operations.c,
+                _STARTED.label("started_at"),
+                _ENDS.label("ends_at"),
+                (func.now() > _ENDS).label("overdue"),
+            )
         )
     ).first()
     if row is None:
@@ -142,7 +159,8 @@ async def finish(
 ) -> None:
     """End the operation, move the bay accordingly, tell who listens, and start what was queued behind it.
 
-    The caller holds the bay's lock. A superseded operation moves nothing: the delete behind it already has.
+    What waits goes on after a failed change too; a failed creation leaves nothing to change and cancels it. The caller
+    holds the bay's lock. A superseded operation moves nothing: the delete behind it already has.
     """
     flow = FLOWS[operation.kind]
     await _write(conn, operation, **_FREE_AGAIN, state=state.value, error=error, finished_at=func.now())
@@ -158,7 +176,8 @@ async def finish(
         if became is BayStatus.DELETE_COMPLETE:
             await bays.bury(conn, bay)
             return
-    await queue.promote_next(conn, operation.bay_id, service=service.value)
+    otherwise = f"Cancelled, because the bay's creation failed: {error}"
+    await queue.promote_next(conn, operation.bay_id, service=service.value, otherwise=otherwise)
 
 
 def _due(service: Service, quarantine: float) -> ColumnElement[bool]:
@@ -220,8 +239,8 @@ def _operation(row: Row[Any]) -> Operation:
         failures=row.failures,
         surprises=row.surprises,
         lease_token=row.lease_token,
-        accepted_at=row.created_at,
-        deadline=row.deadline,
+        started_at=row.started_at,
+        deadline=row.ends_at,
         overdue=bool(row.overdue),
         request=row.request,
         memo=row.memo,

@@ -6,7 +6,8 @@ What a worker does with an operation that it has claimed is in `claims.py`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Final
 from uuid import UUID, uuid4
 
 from sqlalchemy import func, insert, select, text, update
@@ -19,10 +20,117 @@ from shared.db.tables import bays as bay_table
 from shared.db.tables import operation_steps, operations
 from shared.domain.bay import Bay
 from shared.domain.bay_state import BayEvent, BayStatus, allows
+from shared.domain.errors import Conflict, InvalidInput
 from shared.domain.operation import FLOWS, Flow, OperationKind, OperationState, StepState
+from shared.domain.queue import (
+    DEFAULT_WORKERS,
+    MOST_QUEUED,
+    Busy,
+    Door,
+    Live,
+    node_count_of,
+    nodegroup_of,
+    projected,
+    replaced,
+    takes,
+)
 
 _UNDER_WAY = (StepState.RUNNING.value, StepState.WAITING.value)
 _LIVE = (OperationState.ACTIVE.value, OperationState.QUEUED.value)
+
+RETRY_AFTER = 30
+"""Seconds after which it is worth asking again for a place in a full queue."""
+
+
+async def ask(
+    conn: AsyncConnection,
+    bay: Bay,
+    *,
+    kind: OperationKind,
+    request: Mapping[str, object],
+    requested_by: str,
+    timeout_minutes: int | None,
+    busy: Busy,
+    door: Door = Door.UPDATE,
+    word: str = "bay",
+    warnings: Sequence[str] = (),
+    service: str = "api",
+) -> UUID:
+    """Accept a change of the bay: it starts now, or waits behind what is under way. The operation's id.
+
+    `bay` was read by `bays.lock` in this transaction, which the caller rolls back when this raises. `word` is what the
+    caller's face calls a bay. A resize's `was` is written here, since what it follows is decided here; its node_count
+    becomes the bay's, unless it is about another nodegroup than the default one.
+
+    Raises:
+        InvalidInput: the bay's state does not take such a request, in Magnum's words (contract §2.2).
+        Conflict: as many wait as may; `retry_after` says when to come again.
+    """
+    if not takes(door, bay.status, busy):
+        raise InvalidInput(f'{door.value} a {word} when status is "{bay.status.value}" is not supported.')
+    queue = await live(conn, bay.id)
+    pointless = replaced(queue, kind, request)
+    left = queue[: len(queue) - len(pointless)]
+    if sum(one.queued for one in left) >= MOST_QUEUED:
+        raise Conflict(
+            f"{MOST_QUEUED} operations of {word} {bay.id} are waiting already, which is as many as may.",
+            retry_after=RETRY_AFTER,
+        )
+    await collapse(conn, pointless)
+    await bays.apply_event(conn, bay.id, BayEvent.UPDATE_ASKED, requested_by=requested_by)
+    if kind is OperationKind.RESIZE:
+        request = await _resize(conn, bay, left, request)
+    return await enqueue(
+        conn,
+        bay_id=bay.id,
+        kind=kind,
+        request=request,
+        requested_by=requested_by,
+        timeout_minutes=timeout_minutes,
+        service=service,
+        warnings=warnings,
+    )
+
+
+async def live(conn: AsyncConnection, bay_id: UUID) -> list[Live]:
+    """The operation under way and those that wait behind it, in their order."""
+    columns = operations.c
+    query = (
+        select(columns.id, columns.kind, columns.state, columns.request)
+        .where(columns.bay_id == bay_id, columns.state.in_(_LIVE))
+        .order_by(columns.seq)
+    )
+    rows = await conn.execute(query)
+    return [Live(row.id, OperationKind(row.kind), OperationState(row.state), row.request) for row in rows]
+
+
+async def state_of(conn: AsyncConnection, operation_id: UUID) -> OperationState | None:
+    """How an operation stands; None: there is none of that id."""
+    state = await conn.scalar(select(operations.c.state).where(operations.c.id == operation_id))
+    return None if state is None else OperationState(state)
+
+
+async def collapse(conn: AsyncConnection, pointless: Sequence[Live]) -> None:
+    """End what a later resize makes pointless before it has begun. The caller holds the bay's lock."""
+    ids = [one.id for one in pointless]
+    await conn.execute(
+        update(operations)
+        .where(operations.c.id.in_(ids))
+        .values(state=OperationState.CANCELLED.value, finished_at=func.now(), error="Replaced by a later resize.")
+    )
+
+
+async def _resize(
+    conn: AsyncConnection, bay: Bay, before: Sequence[Live], request: Mapping[str, object]
+) -> dict[str, object]:
+    """The request with its nodegroup and the count that it follows; the bay's row gets its count."""
+    nodegroup = nodegroup_of(request)
+    whole = {**request, "nodegroup": nodegroup}
+    if nodegroup == DEFAULT_WORKERS:
+        was = projected(before)
+        whole["was"] = bay.node_count if was is None else was
+        await bays.set_counts(conn, bay.id, node_count=node_count_of(request))
+    return whole
 
 
 async def enqueue(
@@ -34,17 +142,22 @@ async def enqueue(
     requested_by: str,
     timeout_minutes: int | None,
     service: str = "api",
+    warnings: Sequence[str] = (),
 ) -> UUID:
     """Write an operation with its steps; tell its first service if nothing else is under way for the bay.
 
-    `timeout_minutes` sets the deadline from now, as Postgres sees it; None or 0 = none. `service` is the caller, whose
-    relay will publish the message. The caller holds the bay's lock and has moved its status.
+    `timeout_minutes` sets the deadline, as Postgres sees it; None or 0 = none. It counts from now; that of a change
+    that has to queue counts from its start (`claims`), until which the minutes travel in its request. `service` is the
+    caller, whose relay will publish the message; `warnings` are what the requester was told. The caller holds the bay's
+    lock and has moved its status.
     """
     flow = FLOWS[kind]
     operation_id = uuid4()
     busy = await conn.scalar(
         select(func.count()).select_from(operations).where(operations.c.bay_id == bay_id, operations.c.state.in_(_LIVE))
     )
+    later = bool(busy) and kind is not OperationKind.DELETE
+    timed = timeout_minutes and not later
     await conn.execute(
         insert(operations).values(
             id=operation_id,
@@ -53,9 +166,10 @@ async def enqueue(
             state=OperationState.QUEUED.value if busy else OperationState.ACTIVE.value,
             service=flow.steps[0].service.value,
             step=flow.steps[0].name,
-            request=dict(request),
+            request={**request, **({TIMEOUT: timeout_minutes} if later else {})},
             requested_by=requested_by,
-            deadline=func.now() + func.make_interval(0, 0, 0, 0, 0, timeout_minutes) if timeout_minutes else None,
+            deadline=func.now() + func.make_interval(0, 0, 0, 0, 0, timeout_minutes) if timed else None,
+            warnings=list(warnings),
         )
     )
     await conn.execute(insert(operation_steps), _steps(operation_id, flow))
@@ -77,13 +191,9 @@ async def request_delete(conn: AsyncConnection, bay: Bay, requested_by: str, *, 
     if bay.status is BayStatus.DELETE_IN_PROGRESS:
         return None
     await bays.want_gone(conn, bay.id)
-    await bays.apply_event(conn, bay.id, BayEvent.DELETE_ASKED)
+    await bays.apply_event(conn, bay.id, BayEvent.DELETE_ASKED, requested_by=requested_by)
     mine = operations.c.bay_id == bay.id
-    await conn.execute(
-        update(operations)
-        .where(mine, operations.c.state == OperationState.QUEUED.value)
-        .values(state=OperationState.CANCELLED.value, finished_at=func.now(), error="A delete overtook it.")
-    )
+    await _cancel_queued(conn, bay.id, "A delete overtook it.")
     ended = await conn.scalar(
         update(operations)
         .where(mine, operations.c.state == OperationState.ACTIVE.value, operations.c.lease_token.is_(None))
@@ -113,9 +223,16 @@ async def request_delete(conn: AsyncConnection, bay: Bay, requested_by: str, *, 
 DELETE_MINUTES = 60
 """How long a delete is retried before it says what blocks it."""
 
+TIMEOUT = "timeout_minutes"
+"""Where a request that had to queue holds its minutes; None or 0 = none."""
 
-async def promote_next(conn: AsyncConnection, bay_id: UUID, *, service: str) -> None:
-    """Start the oldest queued operation of the bay, if nothing is active. The caller holds the bay's lock."""
+
+async def promote_next(conn: AsyncConnection, bay_id: UUID, *, service: str, otherwise: str) -> None:
+    """Start the oldest queued operation of the bay, after the active one has ended in the same transaction.
+
+    A bay that cannot be changed any more cancels all that wait, with `otherwise` as the reason. The caller holds the
+    bay's lock.
+    """
     row = (
         await conn.execute(
             select(operations.c.id, operations.c.kind)
@@ -127,12 +244,11 @@ async def promote_next(conn: AsyncConnection, bay_id: UUID, *, service: str) -> 
     if row is None:
         return
     flow = FLOWS[OperationKind(row.kind)]
-    if flow.kind is OperationKind.RESIZE and not await _can_change(conn, bay_id):
-        # What it waited for failed and left nothing to change: that must not block its predecessor's end.
-        await _cancel(conn, row.id, "What it waited for failed, so there is nothing to change.")
-        await promote_next(conn, bay_id, service=service)
-        return
-    if flow.kind is OperationKind.RESIZE:
+    if flow.kind is not OperationKind.DELETE:
+        if not await _can_change(conn, bay_id):
+            await _cancel_queued(conn, bay_id, otherwise)
+            return
+        # Nobody else ever sees the status in between: it was set in this transaction.
         await bays.apply_event(conn, bay_id, BayEvent.UPDATE_ASKED, operation_id=row.id)
     await conn.execute(
         update(operations)
@@ -147,10 +263,10 @@ async def _can_change(conn: AsyncConnection, bay_id: UUID) -> bool:
     return status is not None and allows(BayStatus(status), BayEvent.UPDATE_ASKED)
 
 
-async def _cancel(conn: AsyncConnection, operation_id: UUID, why: str) -> None:
+async def _cancel_queued(conn: AsyncConnection, bay_id: UUID, why: str) -> None:
     await conn.execute(
         update(operations)
-        .where(operations.c.id == operation_id)
+        .where(operations.c.bay_id == bay_id, operations.c.state == OperationState.QUEUED.value)
         .values(state=OperationState.CANCELLED.value, finished_at=func.now(), error=why)
     )
 
@@ -161,11 +277,11 @@ async def history(conn: AsyncConnection, bay_id: UUID) -> list[dict[str, object]
     return [dict(row.doc) for row in rows]
 
 
-_HISTORY = text(
-    """
-    SELECT json_build_object(
-        'id', o.id, 'seq', o.seq, 'kind', o.kind, 'state', o.state, 'error', o.error,
-        'requested_by', o.requested_by, 'created_at', o.created_at, 'finished_at', o.finished_at,
+DOCUMENT: Final = """json_build_object(
+        'id', o.id, 'seq', o.seq, 'kind', o.kind, 'state', o.state, 'error', o.error, 'warnings', o.warnings,
+        'requested_by', o.requested_by, 'created_at', o.created_at,
+        'started_at', (SELECT min(s.started_at) FROM operation_steps s WHERE s.operation_id = o.id),
+        'finished_at', o.finished_at,
         'steps', (
             SELECT json_agg(json_build_object(
                 'name', s.name, 'service', s.service, 'sentence', s.sentence, 'state', s.state,
@@ -173,10 +289,10 @@ _HISTORY = text(
             ) ORDER BY s.position)
             FROM operation_steps s WHERE s.operation_id = o.id
         )
-    ) AS doc
-    FROM operations o WHERE o.bay_id = :bay ORDER BY o.seq DESC LIMIT 100
-    """
-)
+    )"""
+"""An operation `o` as people read it, in SQL; `OperationOut` of the HTTP contract documents it."""
+
+_HISTORY = text(f"SELECT {DOCUMENT} AS doc FROM operations o WHERE o.bay_id = :bay ORDER BY o.seq DESC LIMIT 100")  # noqa: S608
 
 
 async def tell(conn: AsyncConnection, service: str, name: str, operation_id: UUID, bay_id: UUID) -> None:

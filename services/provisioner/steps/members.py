@@ -1,0 +1,96 @@
+"""What of a stack's workers an update that failed has left: those that stand, and those that never came to be.
+
+Where an operation of ours did not reach its end, our record of the nodes is behind the stack. So it is brought up to
+date, and the members that are broken are named with those that leave: Heat would count them as members and take whole
+ones away in their stead, and the rehearsal would take their servers for nodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from services.provisioner.factory import Deps
+from services.provisioner.steps.collect import read_outputs
+from shared.db.repositories import stacks
+from shared.domain.bay import Node
+from shared.drivers.contract import BayOutputs
+from shared.openstack.heat import HeatClient
+from shared.openstack.stacks import StackResource
+from shared.worker.outcome import StepContext
+
+NESTED_DEPTH: Final = 3
+"""Group, member, and what a member is made of."""
+
+_SERVER: Final = "OS::Nova::Server"
+
+
+@dataclass(frozen=True)
+class Broken:
+    """Members of the workers' group that are no nodes. Falsy when there are none."""
+
+    indices: tuple[str, ...] = ()
+    servers: int = 0
+    """How many servers hang on them, so that their end is no loss of nodes."""
+
+    def __bool__(self) -> bool:
+        return bool(self.indices)
+
+
+@dataclass(frozen=True)
+class Found:
+    """The stack as it is."""
+
+    outputs: BayOutputs
+    """Without the broken members."""
+    broken: Broken = field(default_factory=Broken)
+
+
+async def look(ctx: StepContext[Deps], heat: HeatClient, resources: Sequence[StackResource] | None = None) -> Found:
+    """What stands and what is broken; `resources` is a listing of `NESTED_DEPTH` for those who have one.
+
+    Raises:
+        CloudError: Heat does not answer, or its outputs make no sense yet (then it is retryable).
+    """
+    stack_id = ctx.bay.stack_id or ""
+    if resources is None:
+        resources = await heat.resources(stack_id, NESTED_DEPTH)
+    async with ctx.deps.engine.connect() as conn:
+        nodes = await stacks.nodes_of(conn, ctx.bay.id)
+    broken = broken_members(resources, nodes)
+    return Found(await read_outputs(ctx, broken.indices), broken)
+
+
+def broken_members(resources: Iterable[StackResource], nodes: Iterable[Node]) -> Broken:
+    """Workers that Heat did not finish making or removing. A node of ours whose update failed is a node still."""
+    listed = list(resources)
+    masters = {node.server_id for node in nodes if node.role == "master"}
+    workers = {node.server_id for node in nodes if node.role == "worker"}
+    held = _servers_by_member(listed)
+    ours = {key[0] for key, ids in held.items() if masters & set(ids)}
+    groups = {key[0] for key in held} - ours
+    found = {
+        one.name: len(held.get((one.stack_name, one.name), ()))
+        for one in listed
+        if one.stack_name in groups
+        and one.name.isdigit()
+        and _unfinished(one)
+        and (one.status.startswith("DELETE") or not workers & set(held.get((one.stack_name, one.name), ())))
+    }
+    return Broken(tuple(sorted(found, key=int)), sum(found.values()))
+
+
+def _unfinished(member: StackResource) -> bool:
+    return not member.status.endswith("_COMPLETE") or member.status.startswith("INIT")
+
+
+def _servers_by_member(resources: Sequence[StackResource]) -> Mapping[tuple[str, str], list[str]]:
+    """Ids of servers by (group's stack, index). Heat names a nested stack after its stack and its resource's name."""
+    members = [one for one in resources if one.name.isdigit()]
+    found: dict[tuple[str, str], list[str]] = {}
+    for server in (one for one in resources if one.type == _SERVER):
+        for member in members:
+            if server.parent == member.name and server.stack_name.startswith(f"{member.stack_name}-{member.name}-"):
+                found.setdefault((member.stack_name, member.name), []).append(server.physical_id)
+    return found
