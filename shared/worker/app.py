@@ -23,6 +23,7 @@ from shared.db.repositories import dead_letters
 from shared.domain.operation import Service
 from shared.runtime import failpoint, logging, telemetry
 from shared.runtime.settings import CommonSettings
+from shared.worker import heartbeat
 from shared.worker.dispatch import Dispatcher
 from shared.worker.outcome import DepsT, StepFunction
 from shared.worker.readiness import Readiness
@@ -98,6 +99,7 @@ class WorkerApp(Generic[DepsT]):
                 relay.run,
                 lambda: sweeper.run(dispatcher),
                 readiness.run,
+                self._heartbeat(wiring.engine),
                 *self.background(deps),
             ]
             tasks = [asyncio.create_task(_forever(loop)) for loop in loops]
@@ -108,6 +110,10 @@ class WorkerApp(Generic[DepsT]):
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             readiness.withdraw()
+
+    def _heartbeat(self, engine: AsyncEngine) -> Background:
+        every = heartbeat.EVERY * self.settings.time_scale
+        return lambda: heartbeat.run(engine, self.service, self.settings.host_or_machine, every)
 
     @contextlib.asynccontextmanager
     async def _wired(self) -> AsyncIterator[Wiring]:

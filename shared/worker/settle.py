@@ -10,6 +10,7 @@ from typing import assert_never
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.db.repositories import claims
+from shared.domain.advice import failure
 from shared.domain.bay import Operation
 from shared.domain.errors import CloudError
 from shared.domain.operation import FLOWS, OperationState, Service
@@ -99,9 +100,10 @@ async def _trouble(conn: AsyncConnection, operation: Operation, error: CloudErro
     sentence = _sentence(operation)
     endless = operation.deadline is None and operation.failures >= FAILURES_ALLOWED
     if not error.retryable:
-        await fail(conn, operation, f"{sentence}: {error.message}", service)
+        await fail(conn, operation, failure(sentence, (), fallback=error.message), service)
     elif operation.overdue or endless:
-        await fail(conn, operation, f"{sentence}: the time is up, and the last answer was: {error.message}", service)
+        said = f"the time is up, and the last answer was: {error.message}"
+        await fail(conn, operation, failure(sentence, (), fallback=said), service)
     else:
         failures = operation.failures + (1 if error.counts else 0)
         delay = backoff(max(failures, 1), wish=error.retry_after)

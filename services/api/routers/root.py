@@ -12,7 +12,12 @@ from shared.db.health import answers
 
 router = APIRouter(tags=["root"])
 
-_RESOURCES = ("baymodels", "bays", "certificates")
+_RESOURCES = (
+    *("baymodels", "bays", "certificates", "clusters", "clustertemplates", "credentials", "federations", "mservices"),
+    *("nodegroups", "quotas", "stats"),
+)
+_PLACES = {"nodegroups": "clusters/{cluster_id}/nodegroups"}
+"""Where a resource is that lies below another; clients fill in the braces."""
 
 
 @router.get("/", dependencies=[NoQuery], summary="The versions of this API")
@@ -39,8 +44,8 @@ async def version_1(base_url: BaseUrl) -> Response:
     """The document of version 1."""
     resources = {
         name: [
-            {"rel": "self", "href": f"{base_url}/v1/{name}/"},
-            {"rel": "bookmark", "href": f"{base_url}/{name}/"},
+            {"rel": "self", "href": f"{base_url}/v1/{_PLACES.get(name, f'{name}/')}"},
+            {"rel": "bookmark", "href": f"{base_url}/{_PLACES.get(name, f'{name}/')}"},
         ]
         for name in _RESOURCES
     }

@@ -1,0 +1,175 @@
+"""Nodegroups of a cluster (contract §1.13): the two default ones, whose range may be changed.
+
+Making and removing others, and labels and taints of nodes, need a driver that can; so far none can, and what would
+need it is refused after everything that Magnum checks before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NoReturn
+from urllib.parse import quote
+from uuid import UUID
+
+from services.api.faces import CLUSTER
+from services.api.factory import Context
+from services.api.paging import next_url, read_page
+from services.api.request import Facts
+from services.api.usecases import lookup, one_cluster
+from services.api.usecases.nodegroup_patch import OF_NODES, check_range, wanted_range
+from services.api.usecases.nodegroup_shown import LABELS_FROM, brief, full
+from services.api.usecases.patches import PatchItem
+from shared.contracts.http.nodegroups import NodegroupCreate
+from shared.db.repositories import nodegroups
+from shared.db.repositories.documents import Document, Shelf
+from shared.db.repositories.nodegroups import MASTER, Nodegroup
+from shared.domain.errors import Conflict, InvalidInput, NotFound
+
+ZERO_FROM: Final = 10
+"""The microversion from which a group may have no nodes."""
+
+_SORT: Final[dict[str, Callable[[Nodegroup], Any]]] = {
+    "id": lambda group: group.number,
+    "uuid": lambda group: group.id,
+    "name": lambda group: group.name,
+    "role": lambda group: group.role,
+    "is_default": lambda group: group.is_default,
+    "node_count": lambda group: group.node_count,
+    "min_node_count": lambda group: group.min_node_count,
+    "max_node_count": lambda group: group.max_node_count,
+    "status": lambda group: group.status,
+    "stack_id": lambda group: group.stack_id,
+    "created_at": lambda group: group.created_at,
+    "updated_at": lambda group: group.updated_at,
+}
+_SHELF: Final = Shelf("nodegroups", "", dict.fromkeys(_SORT, ""))
+"""For the sort keys alone: a cluster's groups are few, and are sorted here."""
+
+
+async def list_page(context: Context, facts: Facts, cluster: str, asked: Mapping[str, str]) -> dict[str, object]:
+    """A page of the cluster's groups, of one role only when `role` is asked for.
+
+    Raises:
+        NotFound: no such cluster, or the marker is no group of it.
+    """
+    context.policy.enforce(facts.caller, "nodegroup:get_all")
+    bay = await one_cluster.seen(context, facts.caller, cluster)
+    page = read_page(asked, _SHELF, most=context.settings.max_limit)
+    async with context.engine.connect() as conn:
+        groups = await nodegroups.of_bay(conn, bay.id)
+    key, role = _SORT[page.sort_key], asked.get("role")
+    groups.sort(key=lambda group: ((value := key(group)) is not None, value, group.number), reverse=page.descending)
+    begin = 0 if page.marker is None else _place(groups, page.marker) + 1
+    shown = [group for group in groups[begin:] if role in (None, group.role)][: page.limit]
+    path = f"/v1/clusters/{bay.id}/nodegroups"
+    following = next_url(facts.base_url, path, page, [Document(group.id, "") for group in shown])
+    if following is not None:
+        following += "" if role is None else f"&role={quote(role)}"
+    listed: dict[str, object] = {"nodegroups": [brief(group) for group in shown]}
+    return listed if following is None else listed | {"next": following}
+
+
+async def show(context: Context, facts: Facts, cluster: str, ident: str) -> dict[str, object]:
+    """One group, whole.
+
+    Raises:
+        NotFound: no such cluster, or no such group of it.
+    """
+    context.policy.enforce(facts.caller, "nodegroup:get")
+    bay = await one_cluster.seen(context, facts.caller, cluster)
+    async with context.engine.connect() as conn:
+        found = await nodegroups.get(conn, bay.id, ident)
+    if found is None:
+        raise missing(ident)
+    return full(found, facts)
+
+
+async def create(context: Context, facts: Facts, cluster: str, body: NodegroupCreate) -> NoReturn:
+    """Check a group in Magnum's order, and refuse it.
+
+    Raises:
+        NotFound: no such cluster.
+        Conflict: the cluster has no API yet, or a group of that name; or the numbers contradict each other.
+        InvalidInput: a group of masters; node labels or taints below 1.14; and anything that came so far.
+    """
+    least = _least(facts, body)
+    if facts.version < LABELS_FROM and (unknown := [name for name in OF_NODES if getattr(body, name) is not None]):
+        raise InvalidInput(f"Unknown attribute for argument nodegroup: {', '.join(unknown)}", field=unknown[0])
+    context.policy.enforce(facts.caller, "nodegroup:create")
+    bay = await one_cluster.seen(context, facts.caller, cluster)
+    if not bay.api_address:
+        raise Conflict("Cluster API address is not available yet")
+    async with context.engine.connect() as conn:
+        names = {group.name for group in await nodegroups.of_bay(conn, bay.id)}
+    if body.name in names:
+        raise Conflict(f"A node group with name {body.name} already exists in the cluster {bay.name}.", field="name")
+    check_range(body.name, body.node_count, least, body.max_node_count or None)
+    if body.role == MASTER:
+        raise InvalidInput("Creating master nodegroups is currently not supported.", field="role")
+    raise InvalidInput("Creating a nodegroup is not supported by this driver.")
+
+
+async def change(context: Context, facts: Facts, cluster: str, ident: str, items: list[PatchItem]) -> dict[str, object]:
+    """Change a group's range, at once; the group as it is then.
+
+    The bay is held meanwhile: 1. nobody resizes it between our look at node_count and our write; 2. who waits to resize
+    it reads the new range.
+
+    Raises:
+        NotFound: no such cluster, or no such group of it.
+        InvalidInput: the patch touches anything else.
+        Conflict: node_count would be out of the range, or the range is none.
+    """
+    context.policy.enforce(facts.caller, "nodegroup:update")
+    async with context.engine.begin() as conn:
+        bay = await lookup.hold(context, conn, CLUSTER, facts.caller, cluster)
+        group = await nodegroups.get(conn, bay.id, ident)
+        if group is None:
+            raise missing(ident)
+        least, most = wanted_range(group, items, facts.version)
+        if (least, most) != (group.min_node_count, group.max_node_count):
+            check_range(group.name, group.node_count, least, most)
+            await nodegroups.update_range(conn, group.id, least=least, most=most)
+            group = await nodegroups.get(conn, bay.id, ident)
+    assert group is not None  # noqa: S101 - its bay is locked
+    return full(group, facts)
+
+
+async def delete(context: Context, facts: Facts, cluster: str, ident: str) -> NoReturn:
+    """Refuse to remove a group.
+
+    Raises:
+        NotFound: no such cluster, or no such group of it.
+        InvalidInput: in every other case.
+    """
+    context.policy.enforce(facts.caller, "nodegroup:delete")
+    bay = await one_cluster.seen(context, facts.caller, cluster)
+    async with context.engine.connect() as conn:
+        found = await nodegroups.get(conn, bay.id, ident)
+    if found is None:
+        raise missing(ident)
+    what = "a default nodegroup is not supported" if found.is_default else "a nodegroup is not supported by this driver"
+    raise InvalidInput(f"Deleting {what}.")
+
+
+def missing(ident: object) -> NotFound:
+    """The error for none."""
+    return NotFound(f"Nodegroup {str(ident)[:255]} could not be found.")
+
+
+def _place(groups: list[Nodegroup], marker: UUID) -> int:
+    for place, group in enumerate(groups):
+        if group.id == marker:
+            return place
+    raise missing(marker)
+
+
+def _least(facts: Facts, body: NodegroupCreate) -> int:
+    """The lower end of a new group's range; below 1.10 no group may be without nodes."""
+    if facts.version >= ZERO_FROM:
+        return body.min_node_count or 0
+    if 0 in (body.node_count, body.min_node_count):
+        raise InvalidInput(
+            "Resizing a nodegroup to zero is not supported in the provided microversion.", field="node_count"
+        )
+    return body.min_node_count or 1

@@ -1,0 +1,30 @@
+"""Bodies of /v1/mservices (contract §1.16)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel
+
+
+class MserviceOut(BaseModel):
+    """A worker process, and whether it lives."""
+
+    id: int
+    host: str
+    binary: str
+    state: Literal["up", "down"]
+    disabled: bool
+    disabled_reason: str | None
+    created_at: str
+    updated_at: str | None
+    report_count: int
+    """How often it has said that it lives."""
+    last_seen_up: str
+    forced_down: bool
+
+
+class MserviceList(BaseModel):
+    """GET /v1/mservices; it has no pages."""
+
+    mservices: list[MserviceOut]
