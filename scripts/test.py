@@ -62,7 +62,10 @@ SUITES = (
     Suite("bus", _pytest("tests/bus")),
     Suite("certs", _pytest("tests/certs")),
     Suite("api", _pytest("tests/api")),
+    Suite("fuzz", _pytest("tests/fuzz")),
     Suite("e2e", _pytest("tests/e2e", "--timeout=300")),
+    Suite("clients", _pytest("tests/clients", "--timeout=300")),
+    Suite("tempest", (PYTHON, "-m", "tests.tempest")),
     Suite("kill", _pytest("tests/kill", "--timeout=600", "--numprocesses=3", "--dist=worksteal")),
     Suite("deploy", _pytest("tests/deploy")),
 )

@@ -16,6 +16,8 @@ from cloudsim.http import Body, answer, base_url, empty, read, select
 from cloudsim.store import Record
 
 router = APIRouter(prefix="/compute")
+_KEYPAIR_TYPES = (2, 2)
+"""From this microversion on key pairs have a type, and their answers are 201 and 204 instead of 200 and 202."""
 
 
 def _version(request: Request) -> Body:
@@ -65,10 +67,11 @@ async def flavor(request: Request, flavor_id: str) -> Response:
     return answer({"flavor": views.flavor(record, base_url(request))})
 
 
-def _keypair(record: Record) -> Body:
+def _keypair(record: Record, request: Request) -> Body:
     key = record.attrs["public_key"]
-    shown: Body = {"name": record.attrs["name"], "public_key": key, "fingerprint": _fingerprint(key), "type": "ssh"}
-    return shown | {"user_id": record.attrs["user_id"]}
+    shown: Body = {"name": record.attrs["name"], "public_key": key, "fingerprint": _fingerprint(key)}
+    kind = {"type": "ssh"} if servers.microversion(request) >= _KEYPAIR_TYPES else {}
+    return shown | {"user_id": record.attrs["user_id"]} | kind
 
 
 def _fingerprint(public_key: str) -> str:
@@ -97,13 +100,13 @@ def _find_keypair(request: Request, caller: Caller, name: str) -> Record:
 async def keypairs(request: Request, caller: ProjectCaller) -> Response:
     """A user's key pairs: they belong to users, not projects."""
     found = world_of(request).store.find("keypair", user_id=_owner(request, caller))
-    return answer({"keypairs": [{"keypair": _keypair(k)} for k in found]})
+    return answer({"keypairs": [{"keypair": _keypair(k, request)} for k in found]})
 
 
 @router.get("/v2.1/os-keypairs/{name}")
 async def keypair(request: Request, name: str, caller: ProjectCaller) -> Response:
     """One key pair by name."""
-    return answer({"keypair": _keypair(_find_keypair(request, caller, name))})
+    return answer({"keypair": _keypair(_find_keypair(request, caller, name), request)})
 
 
 @router.post("/v2.1/os-keypairs")
@@ -117,14 +120,15 @@ async def import_keypair(request: Request, caller: ProjectCaller) -> Response:
     if store.find("keypair", user_id=caller.user_id, name=name):
         raise ApiFault(409, f"Key pair '{name}' already exists.")
     attrs = {"name": name, "user_id": caller.user_id, "public_key": key}
-    return answer({"keypair": _keypair(store.create("keypair", "", attrs))}, 201)
+    status = 201 if servers.microversion(request) >= _KEYPAIR_TYPES else 200
+    return answer({"keypair": _keypair(store.create("keypair", "", attrs), request)}, status)
 
 
 @router.delete("/v2.1/os-keypairs/{name}")
 async def delete_keypair(request: Request, name: str, caller: ProjectCaller) -> Response:
     """Delete a key pair by name."""
     world_of(request).store.delete("keypair", _find_keypair(request, caller, name).id)
-    return empty()
+    return empty() if servers.microversion(request) >= _KEYPAIR_TYPES else Response(status_code=202)
 
 
 @router.get("/v2.1/limits")

@@ -11,7 +11,7 @@ from tests.api.harness import System, detail, unique
 
 KEYS = {
     *("id", "host", "binary", "state", "disabled", "disabled_reason", "created_at", "updated_at"),
-    *("report_count", "last_seen_up", "forced_down"),
+    *("report_count", "last_seen_up", "forced_down", "workers"),
 }
 
 
@@ -38,20 +38,25 @@ def listed(system: System, host: str) -> list[dict[str, Any]]:
 
 
 async def test_who_was_heard_lately_is_up(system: System, host: str) -> None:
-    found = listed(system, host)
-    assert [(one["binary"], one["state"]) for one in found] == [
+    [found] = listed(system, host)
+    assert [(one["binary"], one["state"]) for one in found["workers"]] == [
         ("jeroboam-provisioner", "up"),
         ("jeroboam-certs", "down"),
         ("jeroboam-scaler", "down"),
     ]
-    assert all(one.keys() == KEYS for one in found)
-    assert [one["id"] for one in found] == sorted(one["id"] for one in found)
-    first, last = found[0], found[2]
-    assert (first["report_count"], first["updated_at"]) == (4, None)
-    assert first["created_at"].endswith("+00:00")
-    assert first["last_seen_up"].endswith("+00:00")
-    assert (first["disabled"], first["disabled_reason"], first["forced_down"]) == (False, None, False)
-    assert (last["disabled"], last["disabled_reason"], last["forced_down"]) == (True, "in the workshop", True)
+    assert found.keys() == KEYS
+
+
+async def test_a_host_is_as_well_as_its_worst_worker(system: System, host: str) -> None:
+    [found] = listed(system, host)
+    assert (found["binary"], found["state"], found["report_count"]) == ("magnum-conductor", "down", 4)
+    assert (found["disabled"], found["disabled_reason"], found["forced_down"]) == (True, "in the workshop", True)
+    silent = next(one for one in found["workers"] if one["binary"] == "jeroboam-certs")
+    assert found["last_seen_up"] == silent["last_seen_up"]
+    assert found["created_at"].endswith("+00:00")
+    await system.sql("DELETE FROM services WHERE host = $1 AND \"binary\" <> 'jeroboam-provisioner'", host)
+    [well] = listed(system, host)
+    assert (well["state"], well["disabled"], well["disabled_reason"], well["forced_down"]) == ("up", False, None, False)
 
 
 @pytest.mark.parametrize("user", ["demo", "reader"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Final
 
 from fastapi import APIRouter
@@ -12,6 +11,7 @@ from services.api.errors import answer
 from services.api.request import Known
 from services.api.routers.dependencies import Ctx, NoQuery
 from services.api.routers.shapes import shown
+from services.api.usecases import mservices
 from shared.contracts.http.mservices import MserviceList
 from shared.db.repositories import services
 from shared.db.repositories.services import DOWN_AFTER
@@ -21,7 +21,7 @@ router = APIRouter(prefix="/v1/mservices", tags=["mservices"])
 _SHOWN: Final = {
     "id": 1,
     "host": "node-1",
-    "binary": "jeroboam-provisioner",
+    "binary": "magnum-conductor",
     "state": "up",
     "disabled": False,
     "disabled_reason": "",
@@ -30,6 +30,26 @@ _SHOWN: Final = {
     "report_count": 62,
     "last_seen_up": "2026-11-22T15:10:36.901234+00:00",
     "forced_down": False,
+    "workers": [
+        {
+            "binary": "jeroboam-provisioner",
+            "state": "up",
+            "report_count": 62,
+            "last_seen_up": "2026-11-22T15:10:36.901234+00:00",
+        },
+        {
+            "binary": "jeroboam-certs",
+            "state": "up",
+            "report_count": 62,
+            "last_seen_up": "2026-11-22T15:10:41.128305+00:00",
+        },
+        {
+            "binary": "jeroboam-scaler",
+            "state": "up",
+            "report_count": 62,
+            "last_seen_up": "2026-11-22T15:10:39.550217+00:00",
+        },
+    ],
 }
 
 
@@ -37,11 +57,11 @@ _SHOWN: Final = {
     "",
     responses={200: shown(MserviceList, {"mservices": [_SHOWN]})},
     dependencies=[NoQuery],
-    summary="List worker processes",
+    summary="List the hosts of workers",
 )
 async def list_services(context: Ctx, facts: Known) -> Response:
-    """The workers behind this API and whether they live, for administrators."""
+    """The workers behind this API and whether they live, an entry a host, for administrators."""
     context.policy.enforce(facts.caller, "magnum-service:get_all")
     async with context.engine.connect() as conn:
         found = await services.states(conn, down_after=DOWN_AFTER * context.settings.time_scale)
-    return answer({"mservices": [asdict(one) for one in found]})
+    return answer({"mservices": mservices.by_host(found)})

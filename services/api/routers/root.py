@@ -8,9 +8,35 @@ from starlette.responses import PlainTextResponse, Response
 from services.api.errors import answer
 from services.api.microversion import HIGHEST, LOWEST
 from services.api.routers.dependencies import BaseUrl, Ctx, NoQuery
+from services.api.routers.shapes import shown
+from shared.contracts.http.root import Ready, Root, Version1
 from shared.db.health import answers
 
 router = APIRouter(tags=["root"])
+
+_SELF = {"rel": "self", "href": "http://127.0.0.1:9511/v1/"}
+_ROOT_EXAMPLE = {
+    "name": "OpenStack Magnum API",
+    "description": "Magnum is an OpenStack project which aims to provide container cluster management.",
+    "versions": [
+        {
+            "id": "v1",
+            "status": "CURRENT",
+            "min_version": f"1.{LOWEST}",
+            "max_version": f"1.{HIGHEST}",
+            "links": [_SELF],
+        }
+    ],
+}
+_VERSION_EXAMPLE = {
+    "id": "v1",
+    "media_types": [{"base": "application/json", "type": "application/vnd.openstack.magnum.v1+json"}],
+    "links": [_SELF],
+    "bays": [
+        {"rel": "self", "href": "http://127.0.0.1:9511/v1/bays/"},
+        {"rel": "bookmark", "href": "http://127.0.0.1:9511/bays/"},
+    ],
+}
 
 _RESOURCES = (
     *("baymodels", "bays", "certificates", "clusters", "clustertemplates", "credentials", "federations", "mservices"),
@@ -20,7 +46,12 @@ _PLACES = {"nodegroups": "clusters/{cluster_id}/nodegroups"}
 """Where a resource is that lies below another; clients fill in the braces."""
 
 
-@router.get("/", dependencies=[NoQuery], summary="The versions of this API")
+@router.get(
+    "/",
+    dependencies=[NoQuery],
+    responses={200: shown(Root, _ROOT_EXAMPLE)},
+    summary="The versions of this API",
+)
 async def versions(base_url: BaseUrl) -> Response:
     """The root document. The name is Magnum's, because clients may look for it."""
     version = {
@@ -39,7 +70,12 @@ async def versions(base_url: BaseUrl) -> Response:
     )
 
 
-@router.get("/v1", dependencies=[NoQuery], summary="The resources of version 1")
+@router.get(
+    "/v1",
+    dependencies=[NoQuery],
+    responses={200: shown(Version1, _VERSION_EXAMPLE)},
+    summary="The resources of version 1",
+)
 async def version_1(base_url: BaseUrl) -> Response:
     """The document of version 1."""
     resources = {
@@ -63,7 +99,13 @@ async def version_1(base_url: BaseUrl) -> Response:
     )
 
 
-@router.get("/healthcheck", summary="Whether this process runs", tags=["health"])
+@router.get(
+    "/healthcheck",
+    response_class=PlainTextResponse,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}, "example": "OK"}}}},
+    summary="Whether this process runs",
+    tags=["health"],
+)
 async def healthcheck() -> Response:
     """Says OK as long as the process answers at all; what it depends on is /readyz's matter."""
     return PlainTextResponse("OK")
@@ -71,7 +113,10 @@ async def healthcheck() -> Response:
 
 @router.get(
     "/readyz",
-    responses={503: {"description": "database or bus is away"}},
+    responses={
+        200: shown(Ready, {"ready": True, "database": True, "bus": True}),
+        503: shown(Ready, {"ready": False, "database": False, "bus": True}, "database or bus is away"),
+    },
     summary="Whether this process can do its work",
     tags=["health"],
 )

@@ -7,8 +7,17 @@ from typing import Literal
 from pydantic import BaseModel
 
 
+class WorkerOut(BaseModel):
+    """One of our workers on a host."""
+
+    binary: str
+    state: Literal["up", "down"]
+    report_count: int
+    last_seen_up: str
+
+
 class MserviceOut(BaseModel):
-    """A worker process, and whether it lives."""
+    """A host's workers as the one conductor that Magnum has there; up when all are."""
 
     id: int
     host: str
@@ -22,6 +31,8 @@ class MserviceOut(BaseModel):
     """How often it has said that it lives."""
     last_seen_up: str
     forced_down: bool
+    workers: list[WorkerOut]
+    """Not in Magnum."""
 
 
 class MserviceList(BaseModel):
