@@ -6,11 +6,13 @@ its `status` is the HTTP status. Nothing is tried twice, except that an expired 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Self, TypeVar
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import Final, Self, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from shared.client import events
+from shared.client.events import BayEvent
 from shared.client.login import Credentials, PasswordLogin
 from shared.contracts.http.baymodels import BaymodelFull, BaymodelList
 from shared.contracts.http.bays import (
@@ -30,6 +32,7 @@ from shared.runtime.egress import EgressPolicy
 
 SERVICE = "container-infra"
 VERSION = "1.2"
+_HEADERS: Final = {"OpenStack-API-Version": f"{SERVICE} {VERSION}"}
 
 _Body = TypeVar("_Body", bound=BaseModel)
 
@@ -120,6 +123,15 @@ class JeroboamClient:
         """A bay's operations with their steps, newest first."""
         return (await self._ask(OperationList, "GET", f"/bays/{segment(ident)}/operations")).operations
 
+    def events(self, ident: str, *, after: int | None = None) -> AsyncGenerator[BayEvent]:
+        """What happens to a bay, as it happens, until the server ends the stream (after an hour, or when it stops).
+
+        The present state comes first, or what has happened since the event whose `after` is given. The end of the bay
+        is a `GoneEvent`; who comes back after it, or too late for it, gets a CloudError with status 404. Who stops
+        before the end closes it: `async with contextlib.aclosing(client.events(bay)) as told:`.
+        """
+        return events.read(self.session, SERVICE, f"/bays/{segment(ident)}/events", _HEADERS, after)
+
     async def authority(self, bay: str) -> CertificateOut:
         """The certificate of the bay's own authority."""
         return await self._ask(CertificateOut, "GET", f"/certificates/{segment(bay)}")
@@ -138,5 +150,4 @@ class JeroboamClient:
             raise Rubbish(SERVICE, f"no {kind.__name__}: {where} {first['msg']}", resource=path) from None
 
     async def _call(self, method: str, path: str, json: object | None = None) -> bytes:
-        headers = {"OpenStack-API-Version": f"{SERVICE} {VERSION}"}
-        return (await self.session.call(SERVICE, method, path, json=json, headers=headers)).body
+        return (await self.session.call(SERVICE, method, path, json=json, headers=_HEADERS)).body

@@ -167,13 +167,14 @@ bay_history = Table(
     "bay_history",
     metadata,
     Column("seq", BigInteger, Identity(), primary_key=True),
-    Column("bay_id", UUID(as_uuid=True), nullable=False, index=True),
+    Column("bay_id", UUID(as_uuid=True), nullable=False),
     Column("event", Text, nullable=False),
     Column("was", Text),
     Column("became", Text, nullable=False),
     Column("reason", Text),
     Column("operation_id", UUID(as_uuid=True)),
     Column("at", DateTime(timezone=True), nullable=False, server_default=_now),
+    Index("bay_history_by_bay", "bay_id", "seq"),
 )
 
 operations = Table(

@@ -2,7 +2,7 @@
 
 What it promises, whatever the library does:
 
-- no call outlives its limit, body included;
+- no call outlives its limit, body included, but for a stream, which is limited in silence instead;
 - every address is judged by the egress policy at the moment it is dialled;
 - no redirect is followed, no proxy or cookie of the environment is used;
 - **a mutating call is sent at most once.** aiohttp sends PUT and DELETE again by itself when the connection drops
@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 import aiohttp
@@ -40,6 +41,15 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """An answer whose body is still coming: any status."""
+
+    status: int
+    headers: Mapping[str, str]
+    chunks: AsyncIterator[bytes]
 
 
 class Transport:
@@ -70,15 +80,33 @@ class Transport:
             EgressRefused: the policy forbids the address.
         """
         seconds = self.call_limit if limit is None else min(limit, self.call_limit)
-        try:
+        with _told(service, seconds):
             async with asyncio.timeout(seconds):
                 return await self._exchange(service, self._request(method, url, headers, json, params))
-        except (httpx.TimeoutException, TimeoutError) as error:
-            # httpx-aiohttp names a dropped connection a timeout too; the cause tells them apart.
-            why = _reason(error) if isinstance(error.__cause__, aiohttp.ClientConnectionError) else ""
-            raise no_answer(service, why or f"no answer within {seconds:g} s") from None
-        except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError) as error:
-            raise no_answer(service, _reason(error)) from None
+
+    @asynccontextmanager
+    async def stream(
+        self, service: str, url: str, *, headers: Mapping[str, str], params: Mapping[str, str], silence: float
+    ) -> AsyncIterator[Flow]:
+        """A read whose body comes bit by bit, for as long as it likes; the connection is closed at the end.
+
+        Its head must come within the call limit, and then something every `silence` seconds.
+
+        Raises:
+            CloudError: as `send`, also while the body is read.
+            EgressRefused: the policy forbids the address.
+        """
+        request = self._client.build_request(
+            "GET", url, params=params, headers=headers, timeout=httpx.Timeout(self.call_limit, read=silence)
+        )
+        with _told(service, self.call_limit):
+            async with asyncio.timeout(self.call_limit):
+                response = await self._client.send(request, stream=True)
+        try:
+            async with aclosing(_chunks(service, response, silence)) as chunks:
+                yield Flow(response.status_code, response.headers, chunks)
+        finally:
+            await response.aclose()
 
     def _request(
         self, method: str, url: str, headers: Mapping[str, str], json: object | None, params: Mapping[str, str] | None
@@ -104,6 +132,25 @@ class Transport:
     async def close(self) -> None:
         """Close all connections."""
         await self._client.aclose()
+
+
+@contextmanager
+def _told(service: str, seconds: float) -> Iterator[None]:
+    """Every way of not answering as one `CloudError`."""
+    try:
+        yield
+    except (httpx.TimeoutException, TimeoutError) as error:
+        # httpx-aiohttp names a dropped connection a timeout too; the cause tells them apart.
+        why = _reason(error) if isinstance(error.__cause__, aiohttp.ClientConnectionError) else ""
+        raise no_answer(service, why or f"no answer within {seconds:g} s") from None
+    except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError) as error:
+        raise no_answer(service, _reason(error)) from None
+
+
+async def _chunks(service: str, response: httpx.Response, silence: float) -> AsyncGenerator[bytes]:
+    with _told(service, silence):
+        async for chunk in response.aiter_bytes():
+            yield chunk
 
 
 class _ByMethod(httpx.AsyncBaseTransport):

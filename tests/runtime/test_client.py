@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
@@ -14,6 +14,8 @@ from pydantic import SecretStr
 
 from shared.client.api import JeroboamClient
 from shared.client.login import Credentials
+from shared.contracts.http.bays import OperationOut
+from shared.contracts.http.events import GoneEvent, StatusEvent
 from shared.domain.errors import CloudError
 from shared.runtime.egress import EgressPolicy, EgressRefused
 
@@ -31,6 +33,7 @@ class Cloud:
     answers: dict[str, tuple[int, object]] = field(default_factory=dict)
     asked: list[tuple[str, str, object]] = field(default_factory=list)
     versions: set[str | None] = field(default_factory=set)
+    stream: Callable[[web.Request], Awaitable[web.StreamResponse]] | None = None
 
     async def login(self, request: web.Request) -> web.Response:
         body = await request.json()
@@ -47,7 +50,9 @@ class Cloud:
         }
         return web.json_response({"token": token}, status=201, headers={"X-Subject-Token": f"token-{self.logins}"})
 
-    async def answer(self, request: web.Request) -> web.Response:
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        if self.stream is not None:
+            return await self.stream(request)
         if request.headers.get("X-Auth-Token") != self.good_token:
             return web.Response(status=401)
         self.versions.add(request.headers.get("OpenStack-API-Version"))
@@ -114,6 +119,78 @@ async def test_operations_come_with_their_steps(cloud: Cloud) -> None:
     async with connect(cloud) as client:
         (found,) = await client.operations("my bay")
     assert (found.kind, found.steps[0].sentence) == ("create", "Create the Heat stack")
+
+
+OPERATION = (
+    '{"id": "o1", "seq": 1, "kind": "create", "state": "active", "error": null, "requested_by": "demo", '
+    '"created_at": "2026-11-22T10:00:00Z", "finished_at": null, "steps": []}'
+)
+STATUS = (
+    '{"at": "2026-11-22T10:00:00Z", "event": "created", "was": null, "became": "CREATE_COMPLETE", '
+    '"reason": "Caf\u00e9", "operation_id": null}'
+)
+
+
+def streaming(cloud: Cloud, *pieces: bytes, abort: bool = False) -> None:
+    """The API answers with these pieces as a stream, and may break off after them."""
+
+    async def stream(request: web.Request) -> web.StreamResponse:
+        if request.headers.get("X-Auth-Token") != cloud.good_token:
+            return web.Response(status=401)
+        cloud.asked.append((request.method, request.path_qs, request.headers["Accept"]))
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        for piece in pieces:
+            await response.write(piece)
+        if abort and request.transport is not None:
+            request.transport.abort()
+        return response
+
+    cloud.stream = stream
+
+
+async def test_events_come_one_by_one_with_where_to_go_on(cloud: Cloud) -> None:
+    line = f"event: status\ndata: {STATUS}\nid: 17\n\n".encode()
+    cut = line.index("\u00e9".encode()) + 1  # within a character
+    streaming(
+        cloud,
+        b"retry: 2000\n\n: ping\n\n" + line[:cut],
+        line[cut:] + f"event: operation\ndata: {OPERATION}\n\nevent: later\ndata: 1\n\n".encode(),
+        b'event: gone\ndata: {"uuid":\ndata: "b1"}\n\n',
+    )
+    async with connect(cloud) as client:
+        told = [one async for one in client.events("b1", after=16)]
+    assert [one.after for one in told] == [17, 17, 17]
+    status, operation, gone = (one.data for one in told)
+    assert isinstance(status, StatusEvent)
+    assert (status.became, status.reason) == ("CREATE_COMPLETE", "Caf\u00e9")
+    assert isinstance(operation, OperationOut)
+    assert gone == GoneEvent(uuid="b1")
+    assert cloud.asked == [("GET", "/v1/bays/b1/events?after=16", "text/event-stream")]
+
+
+async def test_a_stream_that_breaks_says_so_after_what_came(cloud: Cloud) -> None:
+    cloud.good_token = "token-2"  # the first one is refused, once
+    streaming(cloud, f"event: status\ndata: {STATUS}\nid: 17\n\n".encode(), abort=True)
+    async with connect(cloud) as client:
+        events = client.events("b1")
+        told = [(await anext(events)).after]
+        with pytest.raises(CloudError) as broken:
+            await anext(events)
+    assert told == [17]
+    assert broken.value.retryable
+    assert cloud.logins == 2
+
+
+async def test_a_stream_is_refused_in_the_server_s_words_and_sense_is_demanded(cloud: Cloud) -> None:
+    cloud.answers = {"GET /v1/bays/b9/events": (404, {"errors": [{"detail": "Bay b9 could not be found."}]})}
+    async with connect(cloud) as client:
+        with pytest.raises(CloudError, match="Bay b9 could not be found") as refused:
+            await anext(client.events("b9"))
+        assert refused.value.status == 404
+        streaming(cloud, b"event: gone\ndata: []\n\n")
+        with pytest.raises(CloudError, match="no event gone"):
+            await anext(client.events("b1"))
 
 
 async def test_the_servers_words_come_through(cloud: Cloud) -> None:

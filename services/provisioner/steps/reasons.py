@@ -17,7 +17,7 @@ from shared.domain.advice import Cause, aborted, failure, faults, lateness
 from shared.domain.errors import CloudError
 from shared.domain.operation import OperationKind
 from shared.openstack.cloud import ProjectCloud
-from shared.openstack.neutron import NetworkItem
+from shared.openstack.neutron import NetworkItem, NeutronClient
 from shared.openstack.stacks import StackEvent, StackResource, StackSummary
 from shared.worker.outcome import Apply, Broke, StepContext
 
@@ -81,7 +81,8 @@ async def undeletable(ctx: StepContext[Deps], stacks: Sequence[StackSummary]) ->
     said = "; ".join(f"stack {one.name} is {one.status}: {one.reason}" for one in stacks)
     if not failed and all(one.status == "DELETE_IN_PROGRESS" for one in stacks):
         return awaited(ctx, said, listed)
-    causes = [await _with_holders(cloud, one) for one in _causes(failed, listed)]
+    found = _causes([one for one in failed if not aborted(one.reason)], listed) or _causes(failed, listed)
+    causes = [await _with_holders(cloud, one) for one in found]
     return Broke(failure(deed(ctx), causes, fallback=said), faults(causes))
 
 
@@ -113,12 +114,8 @@ def _path(resource: StackResource, listed: Sequence[StackResource]) -> str:
 
 async def _with_holders(cloud: ProjectCloud, cause: Cause) -> Cause:
     """The cause, with the ports that keep a network or subnet from going."""
-    filters = {"OS::Neutron::Net": "network_id={}", "OS::Neutron::Subnet": "fixed_ips=subnet_id={}"}.get(cause.type)
-    if filters is None or not cause.physical_id:
-        return cause
-    name, _, value = filters.format(cause.physical_id).partition("=")
     try:
-        ports = await cloud.neutron.items("ports", **{name: value})
+        ports = await _ports_of(cloud.neutron, cause)
     except CloudError as error:
         _log.warning("holders not known", resource=cause.name, reason=error.message)
         return cause
@@ -127,6 +124,16 @@ async def _with_holders(cloud: ProjectCloud, cause: Cause) -> Cause:
         return cause
     more = f" and {len(held) - _HOLDERS_NAMED} more" if len(held) > _HOLDERS_NAMED else ""
     return replace(cause, reason=f"{cause.reason.rstrip('.')}. Held by {', '.join(held[:_HOLDERS_NAMED])}{more}")
+
+
+async def _ports_of(neutron: NeutronClient, cause: Cause) -> list[NetworkItem]:
+    """The ports on the network, or on that of the subnet; none for anything else."""
+    if not cause.physical_id or cause.type not in ("OS::Neutron::Net", "OS::Neutron::Subnet"):
+        return []
+    networks = [cause.physical_id]
+    if cause.type == "OS::Neutron::Subnet":
+        networks = [one.network_id for one in await neutron.items("subnets", id=cause.physical_id)]
+    return [port for network in networks for port in await neutron.items("ports", network_id=network)]
 
 
 def _holder(port: NetworkItem) -> str:
