@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import structlog
 from fastapi import FastAPI, Request
@@ -16,21 +16,37 @@ from services.api.door import Door
 from services.api.errors import answer, render
 from services.api.factory import Context, open_context
 from services.api.openapi import describe
-from services.api.routers import baymodels, bays, certificates, root
+from services.api.routers import (
+    baymodels,
+    bays,
+    certificates,
+    credentials,
+    events,
+    federations,
+    leftovers,
+    mservices,
+    nodegroups,
+    quotas,
+    root,
+    stats,
+)
 from services.api.settings import ApiSettings
 from shared.domain.errors import JeroboamError
 
 _log = structlog.get_logger(__name__)
+
+END_STREAMS: Final = "end_streams"
+"""Where in the lifespan's state the function is that ends what would never end by itself."""
 
 
 def make_app(settings: ApiSettings) -> ASGIApp:
     """The whole gateway as one ASGI application; nothing is connected before its lifespan begins."""
 
     @contextlib.asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, object]]:
         async with open_context(settings) as context:
             app.state.context = context
-            yield
+            yield {END_STREAMS: context.events.end}
 
     app = FastAPI(
         title="Jeroboam",
@@ -41,7 +57,10 @@ def make_app(settings: ApiSettings) -> ASGIApp:
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
     )
-    for module in (root, bays, baymodels, certificates):
+    for module in (
+        *(root, bays, events, baymodels, nodegroups, certificates, credentials),
+        *(quotas, stats, mservices, federations, leftovers),
+    ):
         app.include_router(module.router)
     app.add_exception_handler(JeroboamError, _rendered)
     app.add_exception_handler(Exception, _rendered)  # Starlette raises it again after that; the door ends it

@@ -2,9 +2,9 @@
 
     1. a request id, on every answer;
     2. the path: no trailing slash, and `/bays` is `/v1/bays`, without a redirect;
-    3. `Accept`: JSON is all there is;
-    4. who asks: a token that Keystone knows, but for the public paths, so that a new path is closed by default;
-    5. below /v1 the microversion, whose headers every answer there carries.
+    3. who asks: a token that Keystone knows, but for the public paths, so that a new path is closed by default;
+    4. below /v1 the microversion, whose headers every answer there carries;
+    5. `Accept`: JSON is all there is, but for event streams.
 
 It is plain ASGI, because Starlette's own middleware classes cost a task and a stream per request.
 """
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final
 from uuid import uuid4
 
@@ -32,8 +32,12 @@ _log = structlog.get_logger(__name__)
 REQUEST_ID: Final = "X-OpenStack-Request-ID"
 PUBLIC: Final = frozenset({"/", "/v1", "/healthcheck", "/readyz", "/openapi.json", "/docs"})
 _ANY_FORM: Final = frozenset({"/healthcheck", "/readyz", "/openapi.json", "/docs"})
-_BARE: Final = ("/bays", "/baymodels", "/certificates")
+_BARE: Final = (
+    *("/bays", "/baymodels", "/clusters", "/clustertemplates", "/certificates", "/credentials", "/quotas", "/stats"),
+    *("/mservices", "/federations", "/pods", "/services", "/rcs", "/containers", "/nodes", "/x509keypairs"),
+)
 _JSON: Final = ("*/*", "application/*", "application/json", "application/json-patch+json")
+_STREAM: Final = "text/event-stream"
 _HOST = re.compile(r"[A-Za-z0-9._\-]{1,255}(:\d{1,5})?|\[[0-9a-fA-F:.]{2,45}\](:\d{1,5})?")
 _GLOBAL_ID = re.compile(r"[\w-]{1,64}")
 
@@ -73,8 +77,6 @@ class Door:
 
     async def _admit(self, scope: Scope, headers: Headers, reply: _Reply) -> None:
         path: str = scope["path"]
-        if path not in _ANY_FORM:
-            _check_accept(headers)
         base_url = self._public_url or base_url_of(scope, headers)
         scope[BASE_URL] = base_url
         caller = None
@@ -89,6 +91,8 @@ class Door:
             reply.headers[microversion.HEADER] = f"{microversion.WORD} 1.{version}"
             if caller is not None:
                 scope[STATE] = Facts(caller, token, version, base_url)
+        if path not in _ANY_FORM:
+            _check_accept(headers, (*_JSON, _STREAM) if path.endswith("/events") else _JSON)
 
 
 class _Reply:
@@ -160,12 +164,12 @@ def _path(path: str) -> str:
     return path
 
 
-def _check_accept(headers: Headers) -> None:
+def _check_accept(headers: Headers, forms: Collection[str]) -> None:
     accepted = (headers.get("Accept") or "").strip()
     if not accepted:
         return
     kinds = [part.partition(";")[0].strip().lower() for part in accepted.split(",")]
-    if not any(kind in _JSON for kind in kinds):
+    if not any(kind in forms for kind in kinds):
         raise NotAcceptable("The only form of answer is application/json")
 
 

@@ -12,7 +12,7 @@ import structlog
 from starlette.responses import Response
 
 from shared.db.health import is_away
-from shared.domain.errors import ClientFault, CloudError, NotAcceptable, Unauthorized, Unavailable
+from shared.domain.errors import ClientFault, CloudError, Conflict, NotAcceptable, Unauthorized, Unavailable
 
 _log = structlog.get_logger(__name__)
 
@@ -55,6 +55,8 @@ def render(error: Exception, *, challenge: str = "Keystone") -> Response:
             return answer({"error": said}, 401, {"WWW-Authenticate": challenge})
         case Unsupported():
             return _unsupported(error)
+        case Conflict() if error.retry_after is not None:
+            return refusal(409, error.message, code=error.code, headers={"Retry-After": str(error.retry_after)})
         case ClientFault():
             code = "" if error.status == 406 else error.code
             return refusal(error.status, error.message, code=code)

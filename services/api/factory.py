@@ -9,16 +9,19 @@ from dataclasses import dataclass, field
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.api.policy import Policy
 from services.api.replies import Replies
 from services.api.settings import ApiSettings
+from services.api.usecases.events import Hub
 from shared.bus import make_bus
+from shared.bus.notifications import open_notifier
 from shared.bus.port import Bus, DeadLetter
 from shared.db.engine import make_engine
 from shared.db.reader import Reader
 from shared.openstack.cloud import Cloud, ProjectCloud
 from shared.openstack.validate import Caller
 from shared.runtime import failpoint
-from shared.worker.app import write_dead_letter
+from shared.worker.app import notify_as, write_dead_letter
 from shared.worker.relay import OutboxRelay
 
 SERVICE = "api"
@@ -35,6 +38,8 @@ class Context:
     relay: OutboxRelay
     cloud: Cloud
     replies: Replies
+    policy: Policy
+    events: Hub
     seal_public_key: str | None = field(repr=False)
 
     def cloud_of(self, caller: Caller, token: str) -> ProjectCloud:
@@ -53,26 +58,32 @@ async def open_context(settings: ApiSettings) -> AsyncIterator[Context]:
 
     Raises:
         BusUnavailable: no broker within a minute.
+        BrokenPolicy: the policy file cannot be used.
     """
-    engine = make_engine(settings.database_url, pool_size=settings.pool_size)
+    policy = Policy(settings.policy_file)
+    notify = notify_as(settings, SERVICE)
+    engine = make_engine(settings.database_url, pool_size=settings.pool_size, notify=notify)
 
     async def on_dead(letter: DeadLetter) -> None:
         await write_dead_letter(engine, SERVICE, letter)
 
     bus = make_bus(amqp_url=settings.amqp_url, database_url=settings.database_url, service=SERVICE, on_dead=on_dead)
     cloud = Cloud.from_settings(settings)
-    relay = OutboxRelay(engine, bus, service=SERVICE)
     replies = Replies()
     reader = await Reader.open(settings.database_url, size=settings.read_pool_size)
     async with contextlib.AsyncExitStack() as closing:
         closing.push_async_callback(engine.dispose)
         closing.push_async_callback(reader.close)
+        events = Hub(reader, most=settings.events_streams)
+        closing.push_async_callback(events.close)
         closing.push_async_callback(cloud.close)
         closing.push_async_callback(bus.close)
+        notifier = await closing.enter_async_context(open_notifier(settings, SERVICE))
+        relay = OutboxRelay(engine, bus, service=SERVICE, notifier=notifier)
         await bus.start()
         replies.address = await bus.open_reply_queue(replies.arrived)
         closing.push_async_callback(_stop, asyncio.create_task(relay.run()))
-        yield Context(settings, engine, reader, bus, relay, cloud, replies, settings.seal_public_key)
+        yield Context(settings, engine, reader, bus, relay, cloud, replies, policy, events, settings.seal_public_key)
 
 
 async def _stop(task: asyncio.Task[None]) -> None:

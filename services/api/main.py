@@ -10,7 +10,9 @@ import structlog
 import uvicorn
 from typing_extensions import override
 
-from services.api.app import make_app
+from services.api.app import END_STREAMS, make_app
+from services.api.policy import Policy
+from services.api.policy_file import BrokenPolicy
 from services.api.settings import ApiSettings
 from shared.runtime import failpoint, logging, telemetry
 from shared.runtime.settings import load
@@ -36,6 +38,13 @@ class _Server(uvicorn.Server):
             _write(self._settings.ready_file, str(os.getpid()))
         _log.info("ready", host=self._settings.host, port=sockets[0].getsockname()[1] if sockets else None)
 
+    @override
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Event streams first: uvicorn waits for answers under way, and they would go on for an hour."""
+        if end := self.lifespan.state.get(END_STREAMS):
+            end()
+        await super().shutdown(sockets)
+
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT; requests under way are answered first. Exits with 1 when it cannot start."""
@@ -43,6 +52,7 @@ def main() -> None:
     logging.configure("api", settings.log_level)
     failpoint.configure(settings.failpoint_dir)
     telemetry.start_metrics_server(settings.metrics_port, settings.metrics_host)
+    _check_policy(settings)
     listening = _listen(settings)
     config = uvicorn.Config(
         make_app(settings),
@@ -59,6 +69,14 @@ def main() -> None:
     server.run(sockets=[listening])
     if not server.started:
         raise SystemExit(1)
+
+
+def _check_policy(settings: ApiSettings) -> None:
+    """Say what is wrong in one sentence; from within the lifespan it would come as a traceback."""
+    try:
+        Policy(settings.policy_file)
+    except BrokenPolicy as error:
+        raise SystemExit(f"jeroboam-api: {error}") from None
 
 
 def _listen(settings: ApiSettings) -> socket.socket:

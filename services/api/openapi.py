@@ -1,4 +1,4 @@
-"""The OpenAPI document: what FastAPI knows, plus what holds for every path."""
+"""The OpenAPI document: what FastAPI knows, plus what holds for every path (`openapi_parts`)."""
 
 from __future__ import annotations
 
@@ -6,62 +6,76 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
 
-from services.api.microversion import HEADER, HIGHEST, WORD
-from shared.contracts.http.links import ErrorBody
+from services.api import openapi_parts as parts
+from shared.contracts.http.links import ErrorBody, StrangerBody, UnsupportedVersion
 
-_VERSION_HEADER: Final = {
-    "name": HEADER,
-    "in": "header",
-    "required": False,
-    "description": f"microversion, 1.1 to 1.{HIGHEST} or latest; absent: 1.1",
-    "schema": {"type": "string"},
-    "example": f"{WORD} latest",
-}
-_REFUSALS: Final = {
-    "400": "The request is wrong in itself; the detail names field, value and what is allowed.",
-    "403": "The policy does not allow it, or the project's quota is used up.",
-    "404": "No such thing that the caller may see.",
-    "406": "Not at this microversion, or not in this form.",
-    "409": "A name means several things.",
-    "413": "The body is too long.",
-    "500": "A mistake of ours; the request id finds it in the logs.",
-    "503": "We, or the cloud service that is named, cannot answer now; see Retry-After.",
-}
 _NO_AUTH: Final = frozenset({"/", "/v1", "/healthcheck", "/readyz"})
+_BODIES: Final[tuple[type[BaseModel], ...]] = (ErrorBody, StrangerBody, UnsupportedVersion)
+_PLACED: Final = frozenset({"/v1/bays", "/v1/clusters"})
+"""Whose POST answers 202 with a Location, and with warnings."""
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
     """Make the document."""
-    document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+    document = get_openapi(
+        title=app.title, version=app.version, summary=app.summary, description=parts.ABOUT, routes=app.routes
+    )
     components = document.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
-    error = ErrorBody.model_json_schema(ref_template="#/components/schemas/{model}")
-    schemas.update(error.pop("$defs", {}))
-    schemas["ErrorBody"] = error
-    components["securitySchemes"] = {"token": {"type": "apiKey", "in": "header", "name": "X-Auth-Token"}}
+    for body in _BODIES:
+        schema = body.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas.update(schema.pop("$defs", {}))
+        schemas[body.__name__] = schema
+    components["securitySchemes"] = {"token": parts.SECURITY}
     for path, operations in document["paths"].items():
-        for operation in operations.values():
-            _complete(path, operation)
+        for method, operation in operations.items():
+            _complete(path, method, operation)
+    used = {tag for operations in document["paths"].values() for one in operations.values() for tag in one["tags"]}
+    document["tags"] = [{"name": name, "description": words} for name, words in parts.TAGS.items() if name in used]
     return document
 
 
-def _complete(path: str, operation: dict[str, Any]) -> None:
+def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     responses = operation["responses"]
     responses.pop("422", None)
-    if path.startswith("/v1"):
-        operation.setdefault("parameters", []).append(_VERSION_HEADER)
-        responses["406"] = _refusal("406")
-    if path in _NO_AUTH:
-        return
-    operation["security"] = [{"token": []}]
-    responses["401"] = {"description": "The token is missing, unknown or expired, or may not be used for this path."}
-    for status in _REFUSALS:
-        responses[status] = _refusal(status)
+    versioned = path.startswith("/v1")
+    if versioned:
+        operation.setdefault("parameters", []).append(parts.VERSION_PARAMETER)
+    if path not in _NO_AUTH:
+        operation["security"] = [{"token": []}]
+        responses["401"] = parts.stranger()
+        for status in parts.REFUSALS.keys() - {"405"}:
+            responses[status] = _kept(responses.get(status)) or parts.refusal(status)
+    elif versioned:
+        responses["406"] = parts.refusal("406")
+    for status, response in responses.items():
+        headers = _headers(path, method, status, versioned=versioned)
+        response["headers"] = headers | response.get("headers", {})
 
 
-def _refusal(status: str) -> dict[str, Any]:
-    schema = {"$ref": "#/components/schemas/ErrorBody"}
-    return {"description": _REFUSALS[status], "content": {"application/json": {"schema": schema}}}
+def _kept(response: dict[str, Any] | None) -> dict[str, Any] | None:
+    """What a route says of a refusal of its own, if it does so with an example."""
+    content = (response or {}).get("content", {})
+    return response if any("example" in one or "examples" in one for one in content.values()) else None
+
+
+def _headers(path: str, method: str, status: str, *, versioned: bool) -> dict[str, Any]:
+    found: dict[str, Any] = dict(parts.REQUEST_ID)
+    if versioned and status != "401":  # a stranger is not told of versions
+        found |= parts.RANGE if status == "406" else parts.RANGE | parts.VERSION
+    match method, status:
+        case _, "401":
+            found |= parts.CHALLENGE
+        case _, "503" if path != "/readyz":
+            found |= parts.RETRY_AFTER
+        case _, "409":
+            found |= parts.RETRY_AFTER
+        case "post", "201" if "certificates" not in path:
+            found |= parts.LOCATION
+    if method == "post" and path in _PLACED and status in ("201", "202"):
+        found |= parts.LOCATION | parts.WARNING
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Final, TypeVar, cast
 
@@ -10,7 +10,8 @@ import orjson
 from fastapi import Depends, Request
 
 from services.api.errors import TooLarge
-from shared.contracts.http.base import WireBody
+from shared.contracts.http.base import WireBody, bad
+from shared.contracts.http.values import boolean
 from shared.domain.errors import InvalidInput
 from shared.openstack.validate import Caller
 
@@ -60,6 +61,20 @@ def query(*allowed: str) -> Callable[[Request], Awaitable[dict[str, str]]]:
         return found
 
     return read
+
+
+def flag(asked: Mapping[str, str], name: str) -> bool:
+    """Whether the query says yes to `name`; absent: no.
+
+    Raises:
+        InvalidInput: it says neither yes nor no.
+    """
+    if name not in asked:
+        return False
+    try:
+        return boolean(asked[name])
+    except ValueError as error:
+        raise bad(name, asked[name], str(error)) from None
 
 
 async def json_body(request: Request, argument: str) -> object:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from shared.domain.queue import Busy
 from shared.runtime.settings import CommonSettings, OptionalPath, OptionalText
 
 
@@ -17,9 +18,16 @@ class ApiSettings(CommonSettings):
     pool_size: int = Field(default=10, ge=2, le=100, description="database connections that write")
     read_pool_size: int = Field(default=4, ge=1, le=100, description="database connections that only read")
     bays_per_project: int = Field(default=20, ge=0, description="Magnum's default quota")
+    busy: Busy = Field(
+        default="queue", description="a change of a bay that is busy: queue behind it, or refuse, as Magnum does"
+    )
     max_limit: int = Field(default=1000, ge=1, le=10_000, description="longest page of a list")
+    events_streams: int = Field(default=200, ge=0, le=10_000, description="event streams at a time; more are refused")
     seal_public_key_file: OptionalPath = Field(
         default=None, description="the provisioner's public key, base64; needed for bays whose nodes use the cloud"
+    )
+    policy_file: OptionalPath = Field(
+        default=None, description="oslo.policy file, YAML or JSON (docs/policy.yaml.sample); absent: Magnum's defaults"
     )
     default_flavor: str = Field(default="m1.small", description="for baymodels that name none, as Heat's templates do")
 

@@ -73,8 +73,51 @@ def test_bay(system: System, model: str, change: dict[str, Any], sentence: str) 
     assert system.call("GET", f"/v1/bays/{name}").status_code == 404
 
 
+def as_cluster(text: str) -> str:
+    """A bay's field or sentence in the words of clusters."""
+    for old, new in (
+        ("baymodel_id", "cluster_template_id"),
+        ("bay_create_timeout", "create_timeout"),
+        ("argument bay", "argument cluster"),
+    ):
+        text = text.replace(old, new)
+    return text
+
+
+OTHERWISE = ({"node_count": 0}, {"node_count": -1}, {"keypair": "testkey"})
+"""What clusters take, or say differently."""
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [case for case in BAYS if case[0] not in OTHERWISE],
+    ids=[str(case[0])[:40] for case in BAYS if case[0] not in OTHERWISE],
+)
+@pytest.mark.parametrize("version", ["1", "9"])
+def test_cluster(system: System, model: str, change: dict[str, Any], sentence: str, version: str) -> None:
+    name = unique("bad")
+    body = {"name": name, "cluster_template_id": model, **{as_cluster(key): change[key] for key in change}}
+    answer = system.call("POST", "/v1/clusters", body, version=version)
+    assert answer.status_code == 400
+    assert as_cluster(sentence) in detail(answer)
+    assert system.call("GET", f"/v1/clusters/{name}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        *("uuid", "links", "status", "status_reason", "stack_id", "cluster_id", "api_address", "node_addresses"),
+        *("master_addresses", "coe_version", "container_version", "faults", "created_at", "updated_at", "project_id"),
+        *("user_id", "health_status", "health_status_reason", "labels_added", "labels_overridden", "labels_skipped"),
+    ],
+)
+def test_read_only_fields_of_clusters(system: System, model: str, field: str) -> None:
+    answer = system.call("POST", "/v1/clusters", {"cluster_template_id": model, field: "x"})
+    assert (answer.status_code, detail(answer)) == (400, BAD.format(field, "x", "Cannot set read only field."))
+
+
 BAYMODELS: list[tuple[dict[str, Any], str]] = [
-    ({"coe": "foo"}, BAD.format("coe", "foo", "Value should be one of: kubernetes, swarm, mesos")),
+    ({"coe": "foo"}, BAD.format("coe", "foo", "Value should be one of: kubernetes, swarm, swarm-mode, mesos")),
     ({"coe": None}, "Requested COE type Unset is not supported."),
     ({"image_id": None}, BAD.format("image_id", None, "Mandatory field missing.")),
     ({"keypair_id": None}, BAD.format("keypair_id", None, "Mandatory field missing.")),
@@ -120,7 +163,16 @@ def test_baymodel(system: System, change: dict[str, Any], sentence: str) -> None
     assert sentence in detail(answer)
 
 
-@pytest.mark.parametrize("path", ["/v1/bays", "/v1/baymodels", "/v1/certificates"])
+ARGUMENTS = {
+    "/v1/bays": "bay",
+    "/v1/baymodels": "baymodel",
+    "/v1/clusters": "cluster",
+    "/v1/clustertemplates": "cluster_template",
+    "/v1/certificates": "certificate",
+}
+
+
+@pytest.mark.parametrize("path", list(ARGUMENTS))
 @pytest.mark.parametrize(
     ("raw", "sentence"),
     [
@@ -137,7 +189,7 @@ def test_baymodel(system: System, change: dict[str, Any], sentence: str) -> None
     ],
 )
 def test_body_of_no_use(system: System, path: str, raw: bytes, sentence: str) -> None:
-    argument = {"/v1/bays": "bay", "/v1/baymodels": "baymodel", "/v1/certificates": "certificate"}[path]
+    argument = ARGUMENTS[path]
     answer = system.call("POST", path, raw=raw)
     assert answer.status_code == 400
     assert sentence.replace("{}", argument) in detail(answer)
@@ -169,7 +221,13 @@ def test_bay_needs_an_external_network(system: System) -> None:
         ("sort_key=labels", 400, 'The sort_key value "labels" is an invalid field for sorting'),
     ],
 )
-@pytest.mark.parametrize("path", ["/v1/bays", "/v1/bays/detail", "/v1/baymodels", "/v1/baymodels/detail"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/v1/bays", "/v1/bays/detail", "/v1/baymodels", "/v1/baymodels/detail"),
+        *("/v1/clusters", "/v1/clusters/detail", "/v1/clustertemplates", "/v1/clustertemplates/detail"),
+    ],
+)
 def test_list_queries(system: System, path: str, query: str, status: int, sentence: str) -> None:
     answer = system.call("GET", f"{path}?{query}")
     assert answer.status_code == status

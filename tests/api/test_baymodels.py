@@ -112,7 +112,7 @@ def test_patch(system: System) -> None:
     assert system.call("GET", f"/v1/baymodels/{model['uuid']}").json() == changed
 
 
-@pytest.mark.parametrize("value", ["{'a': '1', 'b': 2}", '{"a": "1", "b": 2}', {"a": "1", "b": 2}])
+@pytest.mark.parametrize("value", ["{'a': '1', 'b': 2}", '{"a": "1", "b": 2}', {"a": "1", "b": 2}, "a=1,b=2"])
 def test_labels_as_text(system: System, value: object) -> None:
     model = system.baymodel(labels={"old": "x"})
     answer = patch(system, model, {"op": "replace", "path": "/labels", "value": value})
@@ -141,9 +141,15 @@ def test_removed_attribute_gets_its_default(system: System) -> None:
             )
             for name in ("coe", "image_id", "keypair_id", "public", "tls_disabled", "network_driver", "server_type")
         ),
-        ({"op": "replace", "path": "/labels", "value": "a=1,b=2"}, "Value not a valid dict: a=1,b=2"),
+        ({"op": "replace", "path": "/labels", "value": "a=1,b"}, "Value not a valid dict: a=1,b"),
+        ({"op": "replace", "path": "/labels", "value": "{'a': b'1'}"}, "Value not a valid dict: {'a': b'1'}"),
+        ({"op": "replace", "path": "/labels", "value": "{'a': '\\x00'}"}, "Value not a valid dict: {'a': '\\x00'}"),
+        ({"op": "replace", "path": "/driver", "value": "x"}, "Reason: can't replace a non-existent object 'driver'"),
         ({"op": "replace", "path": "/image_id", "value": "nope"}, "Image nope could not be found."),
-        ({"op": "replace", "path": "/coe", "value": "foo"}, "Value should be one of: kubernetes, swarm, mesos"),
+        (
+            {"op": "replace", "path": "/coe", "value": "foo"},
+            "Value should be one of: kubernetes, swarm, swarm-mode, mesos",
+        ),
         ({"op": "remove", "path": "/labels/none"}, "Reason: can't remove a non-existent object 'none'"),
         ({"op": "replace", "path": "/foo", "value": 1}, "Reason: can't replace a non-existent object 'foo'"),
         ({"op": "add", "path": "/name", "value": "x"}, "The attribute /name has existed"),

@@ -28,7 +28,7 @@ def walk(system: System, query: str, path: str = "/v1/bays") -> list[list[str]]:
         assert len(pages) < 20
         answer = system.call("GET", url.removeprefix(system.api_url), user="alt")
         assert answer.status_code == 200, answer.text
-        pages.append([bay["uuid"] for bay in answer.json()["bays"]])
+        pages.append([bay["uuid"] for bay in answer.json()[path.split("/")[2]]])
         url = answer.json().get("next")
     return pages
 
@@ -84,3 +84,41 @@ def test_baymodels_page_too(system: System) -> None:
     first = system.call("GET", f"/v1/baymodels?limit=1&marker={models[0]}", user="alt").json()
     assert [one["uuid"] for one in first["baymodels"]] == [models[1]]
     assert first["next"].startswith(f"{system.api_url}/v1/baymodels?sort_key=id&sort_dir=asc&limit=1&marker=")
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *(
+            "id",
+            "uuid",
+            "name",
+            "cluster_template_id",
+            "keypair",
+            "docker_volume_size",
+            "flavor_id",
+            "master_flavor_id",
+        ),
+        *("node_count", "master_count", "create_timeout", "status", "health_status", "stack_id", "cluster_id"),
+        *("created_at", "updated_at", "api_address", "project_id", "user_id"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/v1/clusters", "/v1/clusters/detail"])
+def test_the_same_rows_by_the_names_of_clusters(system: System, made: list[str], path: str, key: str) -> None:
+    for direction in ("asc", "desc"):
+        pages = walk(system, f"limit=5&sort_key={key}&sort_dir={direction}", path)
+        flat = [uuid for page in pages for uuid in page]
+        assert len(flat) == len(set(flat))
+        assert sorted(only(made, pages)) == sorted(made)
+
+
+def test_sort_keys_of_the_other_name(system: System, made: list[str]) -> None:
+    for path, key in (("clusters", "baymodel_id"), ("bays", "cluster_template_id"), ("bays", "health_status")):
+        assert system.call("GET", f"/v1/{path}?sort_key={key}", user="alt").status_code == 400
+
+
+def test_clustertemplates_page_too(system: System) -> None:
+    models = [system.baymodel(user="alt")["uuid"] for _ in range(3)]
+    first = system.call("GET", f"/v1/clustertemplates?limit=1&marker={models[0]}", user="alt").json()
+    assert [one["uuid"] for one in first["clustertemplates"]] == [models[1]]
+    assert first["next"].startswith(f"{system.api_url}/v1/clustertemplates?sort_key=id&sort_dir=asc&limit=1&marker=")

@@ -136,7 +136,7 @@ def test_slashes_without_redirect(system: System, path: str) -> None:
     [
         ("GET", "/v1/nope", 404),
         ("GET", "/v2/bays", 404),
-        ("GET", "/v1/bays/x/detail", 404),
+        ("POST", "/v1/bays/x/actions/resize", 404),
         ("PUT", "/v1/bays/x", 405),
         ("OPTIONS", "/v1/bays", 405),
         ("PUT", "/v1/bays", 405),

@@ -1,137 +1,192 @@
-"""/v1/bays (contract §1.11): at microversion 1.1 the answer is the bay, from 1.2 on its uuid."""
+"""/v1/bays and /v1/clusters (contract §1.10, §1.11): the same rows under two names, each of which is a face."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Path, Request
 from starlette.responses import Response
 
-from services.api import documents, policy
+from services.api import documents
 from services.api.errors import answer
+from services.api.faces import BAY, CLUSTER, Face
 from services.api.factory import Context
 from services.api.paging import KEYS, next_url, read_page
-from services.api.request import Facts, Known, json_body, query, wire_body
+from services.api.request import Facts, Known, flag, json_body, query, wire_body
+from services.api.routers import actions
 from services.api.routers.dependencies import Ctx, NoQuery
-from services.api.routers.shapes import PAGE, body, parameters, patch_body
+from services.api.routers.examples import DRY_RUN, EXAMPLES, OPERATION
+from services.api.routers.shapes import PAGE, UUID_EXAMPLE, body, parameters, patch_body, shown
 from services.api.usecases import change_bay, create_bay, lookup
-from services.api.usecases.lookup import BAY
 from services.api.usecases.patches import PatchItem, read_patch
-from shared.contracts.http.base import bad
-from shared.contracts.http.bays import Accepted, BayCreate, BayDetailList, BayFull, BayList, OperationList
-from shared.contracts.http.values import boolean
+from shared.contracts.http.bays import Accepted, OperationList
+from shared.contracts.http.dry_run import DryRun
 from shared.db.repositories import operations
-from shared.db.repositories.documents import Document
-from shared.domain.errors import InvalidInput
-
-router = APIRouter(prefix="/v1/bays", tags=["bays"])
+from shared.domain.errors import InvalidInput, NotFound
 
 Asked = Annotated[dict[str, str], Depends(query(*KEYS))]
 Rollback = Annotated[dict[str, str], Depends(query("rollback"))]
+Rehearsed = Annotated[dict[str, str], Depends(query("dry_run"))]
+Ident = Annotated[str, Path(description="uuid or name; a name must mean one thing", examples=["k8sbay"])]
 
-_SYNC_UNTIL = 1
-_ROLLBACK_FROM = 3
-_EXAMPLE = {"name": "k8sbay", "baymodel_id": "k8sbaymodel", "node_count": 2, "master_count": 1}
-_ROLLBACK = {
+_ROLLBACK_FROM: Final = 3
+_PATCH: Final = [{"op": "replace", "path": "/node_count", "value": 4}]
+_ROLLBACK: Final[dict[str, Any]] = {
     "name": "rollback",
     "in": "query",
     "required": False,
     "description": "from microversion 1.3: undo the change if it fails",
     "schema": {"type": "boolean"},
+    "example": True,
+}
+_DRY_RUN: Final[dict[str, Any]] = {
+    "name": "dry_run",
+    "in": "query",
+    "required": False,
+    "description": "check everything, show what would be made, and make nothing; not in Magnum",
+    "schema": {"type": "boolean"},
+    "example": True,
 }
 
 
-@router.get("", responses={200: {"model": BayList}}, openapi_extra=parameters(*PAGE), summary="List bays")
-async def list_bays(context: Ctx, facts: Known, asked: Asked) -> Response:
-    """The project's bays, shortened; an administrator's list has every project's."""
-    policy.enforce(facts.caller, "bay:get_all")
-    return await _list(context, facts, asked, "/v1/bays", "doc_brief")
+def make_router(face: Face) -> APIRouter:
+    """The routes of one face."""
+    router = APIRouter(prefix=f"/v1/{face.path}", tags=[face.path])
+    _add_reading(router, face)
+    _add_writing(router, face)
+    return router
 
 
-@router.get(
-    "/detail", responses={200: {"model": BayDetailList}}, openapi_extra=parameters(*PAGE), summary="List bays, whole"
-)
-async def list_bays_in_detail(context: Ctx, facts: Known, asked: Asked) -> Response:
-    """The project's bays, whole."""
-    policy.enforce(facts.caller, "bay:detail")
-    return await _list(context, facts, asked, "/v1/bays/detail", "doc")
+def _add_reading(router: APIRouter, face: Face) -> None:
+    examples = EXAMPLES[face.path]
+
+    @router.get(
+        "",
+        responses={200: shown(face.page, {face.path: [examples.brief]})},
+        openapi_extra=parameters(*PAGE),
+        summary=f"List {face.many}",
+        description=f"The project's {face.many}, shortened; an administrator's list has every project's.",
+    )
+    async def list_brief(context: Ctx, facts: Known, asked: Asked) -> Response:
+        return await _list(context, facts, face, asked, "get_all", f"/v1/{face.path}", whole=False)
+
+    @router.get(
+        "/detail",
+        responses={200: shown(face.detail_page, {face.path: [examples.full]})},
+        openapi_extra=parameters(*PAGE),
+        summary=f"List {face.many}, whole",
+        description=f"The project's {face.many}, whole; an administrator's list has every project's.",
+    )
+    async def list_whole(context: Ctx, facts: Known, asked: Asked) -> Response:
+        return await _list(context, facts, face, asked, "detail", f"/v1/{face.path}/detail", whole=True)
+
+    @router.get(
+        "/{ident}",
+        responses={200: shown(face.full, examples.full)},
+        dependencies=[NoQuery],
+        summary=f"Show a {face.one}",
+        description=f"One {face.one}, whole.",
+    )
+    async def show(context: Ctx, facts: Known, ident: Ident) -> Response:
+        found = await lookup.show(context, face, facts.caller, ident)
+        return documents.one(found.text, facts)
+
+    @router.get("/{ident}/detail", include_in_schema=False)
+    async def show_in_detail(ident: Ident) -> Response:
+        raise NotFound(f"There is no detail of one {face.one}: GET /v1/{face.path}/{ident[:255]} shows all of it.")
+
+    @router.get(
+        "/{ident}/operations",
+        responses={200: shown(OperationList, {"operations": [OPERATION]})},
+        dependencies=[NoQuery],
+        summary=f"What was asked of a {face.one} and how far it is",
+        description=f"The {face.one}'s last hundred operations, newest first, with their steps. Not in Magnum.",
+    )
+    async def list_operations(context: Ctx, facts: Known, ident: Ident) -> Response:
+        found = await lookup.show(context, face, facts.caller, ident)
+        async with context.engine.connect() as conn:
+            return answer({"operations": await operations.history(conn, found.id)})
 
 
-@router.post(
-    "",
-    status_code=202,
-    responses={201: {"model": BayFull, "description": "microversion 1.1"}, 202: {"model": Accepted}},
-    openapi_extra=body(BayCreate, _EXAMPLE),
-    dependencies=[NoQuery],
-    summary="Create a bay",
-)
-async def create(context: Ctx, facts: Known, request: Request) -> Response:
-    """Accept a bay; it is there as soon as this has answered, in CREATE_IN_PROGRESS."""
-    bay = await create_bay.create(context, facts, await wire_body(request, BayCreate))
-    location = f"{facts.base_url}/v1/bays/{bay.id}"
-    if facts.version <= _SYNC_UNTIL:
-        return documents.one(bay.text, facts.base_url, status=201, location=location)
-    return answer({"uuid": str(bay.id)}, 202, {"Location": location})
+def _add_writing(router: APIRouter, face: Face) -> None:
+    examples = EXAMPLES[face.path]
+    accepted: dict[int | str, dict[str, Any]] = {
+        202: shown(Accepted, {"uuid": UUID_EXAMPLE}, "It is under way; its status tells when it is done.")
+    }
+    sync = f"up to microversion 1.{face.sync_until}: the {face.one} itself"
+
+    def whole(status: int) -> dict[int | str, dict[str, Any]]:
+        return {status: shown(face.full, examples.full, sync)} if face.sync_until else {}
+
+    @router.post(
+        "",
+        status_code=202,
+        responses={200: shown(DryRun, DRY_RUN, "with dry_run: what would be made"), **whole(201), **accepted},
+        openapi_extra=body(face.new, examples.new) | parameters(_DRY_RUN),
+        summary=f"Create a {face.one}",
+        description=f"Accept a {face.one}; it is there as soon as this has answered, in CREATE_IN_PROGRESS.",
+    )
+    async def create(context: Ctx, facts: Known, request: Request, asked: Rehearsed) -> Response:
+        wanted = await wire_body(request, face.new)
+        if flag(asked, "dry_run"):
+            return answer(await create_bay.dry_run(context, facts, face, wanted))
+        made = await create_bay.create(context, facts, face, wanted)
+        return _accepted(facts, face, made)
+
+    @router.patch(
+        "/{ident}",
+        status_code=202,
+        responses={**whole(200), **accepted},
+        openapi_extra=patch_body(PatchItem, _PATCH) | parameters(_ROLLBACK),
+        summary=f"Change a {face.one}",
+        description=f"What may change: {', '.join(sorted(face.changeable))}. With another node_count the status is "
+        "UPDATE_IN_PROGRESS as soon as this has answered.",
+    )
+    async def update(context: Ctx, facts: Known, request: Request, ident: Ident, asked: Rollback) -> Response:
+        if asked and facts.version < _ROLLBACK_FROM:
+            raise InvalidInput('Unknown argument: "rollback"', field="rollback")
+        rollback = flag(asked, "rollback")
+        items = read_patch(await json_body(request, "patch"))
+        changed = await change_bay.patch(context, facts, face, ident, items, rollback=rollback)
+        if facts.version <= face.sync_until:
+            return documents.one(changed.text, facts)
+        return answer({"uuid": str(changed.id)}, 202)
+
+    @router.delete(
+        "/{ident}",
+        status_code=204,
+        dependencies=[NoQuery],
+        summary=f"Delete a {face.one}",
+        description=f"Take a {face.one} down; 204 at every microversion, and again while it goes on.",
+    )
+    async def delete(context: Ctx, facts: Known, ident: Ident) -> Response:
+        await change_bay.delete(context, facts, face, ident)
+        return Response(status_code=204)
 
 
-@router.get("/{bay}", responses={200: {"model": BayFull}}, dependencies=[NoQuery], summary="Show a bay")
-async def show(context: Ctx, facts: Known, bay: str) -> Response:
-    """One bay, by uuid or name."""
-    policy.enforce(facts.caller, "bay:get")
-    found = await lookup.find(context.reader, BAY, facts.caller, bay)
-    return documents.one(found.text, facts.base_url)
+def _accepted(facts: Facts, face: Face, made: create_bay.Accepted) -> Response:
+    """The answer to a POST; what the owner should know goes into headers, which old clients do not read."""
+    row = made.document
+    location = f"{facts.base_url}/v1/{face.path}/{row.id}"
+    if facts.version <= face.sync_until:
+        response = documents.one(row.text, facts, status=201, location=location)
+    else:
+        response = answer({"uuid": str(row.id)}, 202, {"Location": location})
+    for sentence in made.warnings:
+        response.headers.append("Warning", f'299 - "{sentence}"')
+    return response
 
 
-@router.patch(
-    "/{bay}",
-    status_code=202,
-    responses={200: {"model": BayFull, "description": "microversion 1.1"}, 202: {"model": Accepted}},
-    openapi_extra=patch_body(PatchItem, [{"op": "replace", "path": "/node_count", "value": 4}]) | parameters(_ROLLBACK),
-    summary="Change a bay's node_count",
-)
-async def update(context: Ctx, facts: Known, request: Request, bay: str, asked: Rollback) -> Response:
-    """Resize a bay; its status is UPDATE_IN_PROGRESS as soon as this has answered."""
-    rollback = _rollback(facts, asked)
-    items = read_patch(await json_body(request, "patch"))
-    changed: Document = await change_bay.patch(context, facts, bay, items, rollback=rollback)
-    if facts.version <= _SYNC_UNTIL:
-        return documents.one(changed.text, facts.base_url)
-    return answer({"uuid": str(changed.id)}, 202)
+async def _list(
+    context: Context, facts: Facts, face: Face, asked: dict[str, str], action: str, path: str, *, whole: bool
+) -> Response:
+    context.policy.enforce(facts.caller, face.rule(action))
+    scope = context.policy.scope(facts.caller, face.rule(f"{action}_all_projects"))
+    page = read_page(asked, face.shelf, most=context.settings.max_limit)
+    found = await lookup.list_page(context.reader, face, scope, page, whole=whole)
+    return documents.many(face.path, found, facts, next_url(facts.base_url, path, page, found))
 
 
-@router.delete("/{bay}", status_code=204, dependencies=[NoQuery], summary="Delete a bay")
-async def delete(context: Ctx, facts: Known, bay: str) -> Response:
-    """Take a bay down; 204 at every microversion, and again while it goes on."""
-    await change_bay.delete(context, facts, bay)
-    return Response(status_code=204)
-
-
-@router.get(
-    "/{bay}/operations",
-    responses={200: {"model": OperationList}},
-    dependencies=[NoQuery],
-    summary="What was asked of a bay and how far it is",
-)
-async def list_operations(context: Ctx, facts: Known, bay: str) -> Response:
-    """The bay's operations, newest first, each with its steps. Not in Magnum."""
-    policy.enforce(facts.caller, "bay:get")
-    found = await lookup.find(context.reader, BAY, facts.caller, bay)
-    async with context.engine.connect() as conn:
-        return answer({"operations": await operations.history(conn, found.id)})
-
-
-async def _list(context: Context, facts: Facts, asked: dict[str, str], path: str, column: str) -> Response:
-    page = read_page(asked, BAY.shelf, most=context.settings.max_limit)
-    shown = await lookup.list_page(context.reader, BAY, facts.caller, page, column=column)
-    return documents.many("bays", shown, facts.base_url, next_url(facts.base_url, path, page, shown))
-
-
-def _rollback(facts: Facts, asked: dict[str, str]) -> bool:
-    if "rollback" not in asked:
-        return False
-    if facts.version < _ROLLBACK_FROM:
-        raise InvalidInput('Unknown argument: "rollback"', field="rollback")
-    try:
-        return boolean(asked["rollback"])
-    except ValueError as error:
-        raise bad("rollback", asked["rollback"], str(error)) from None
+router = APIRouter()
+for _part in (make_router(BAY), make_router(CLUSTER), actions.router):
+    router.include_router(_part)

@@ -16,12 +16,11 @@ from uuid import UUID
 
 import structlog
 
-from services.api import policy
 from services.api.csr import check_csr
+from services.api.faces import BAY, CLUSTER, Face
 from services.api.factory import Context
 from services.api.request import Facts
 from services.api.usecases import lookup
-from services.api.usecases.lookup import BAY
 from shared.bus.port import BusUnavailable, PublishFailed
 from shared.contracts import encode
 from shared.contracts.certificate import CertificateSignRequested
@@ -60,11 +59,12 @@ async def authority(context: Context, facts: Facts, ident: str, kind: str | None
         NotFound: no such bay, or it has no authority yet.
     """
     wanted = _kind(kind)
-    bay = await _bay(context, facts, ident, "certificate:get")
+    face = BAY if facts.version <= BAY.sync_until else CLUSTER  # old clients say bay, and send no microversion
+    bay = await _bay(context, facts, face, ident, "certificate:get")
     async with context.engine.connect() as conn:
         found = await authorities.current(conn, bay.id, wanted)
     if found is None:
-        raise NotFound(f"Bay {ident} has no {wanted} certificate authority; its status is {bay.status.value}.")
+        raise NotFound(f"{face.word} {ident} has no {wanted} certificate authority; its status is {bay.status.value}.")
     return Certificate(bay.id, found.certificate)
 
 
@@ -78,9 +78,9 @@ async def sign(context: Context, facts: Facts, body: CertificateCreate) -> Certi
     kind = _kind(body.ca_cert_type)
     check_csr(body.csr)  # 1
     try:
-        bay = await _bay(context, facts, body.bay, "certificate:create")
+        bay = await _bay(context, facts, BAY if body.bay_uuid else CLUSTER, body.bay, "certificate:create")
     except NotFound as error:
-        raise InvalidInput(error.message, field="bay_uuid") from None
+        raise InvalidInput(error.message, field="bay_uuid" if body.bay_uuid else "cluster_uuid") from None
     if bay.spec.get("tls_disabled"):
         raise InvalidInput(f"Bay {bay.id} has no certificate authority, because its TLS is disabled.")
     async with context.engine.begin() as conn:  # 2
@@ -141,14 +141,15 @@ async def _look(context: Context, request_id: UUID) -> SignOutcome:
     return outcome
 
 
-async def _bay(context: Context, facts: Facts, ident: str, rule: str) -> Bay:
-    """The bay, if the caller made it or is an administrator."""
-    row_id = (await lookup.find(context.reader, BAY, facts.caller, ident)).id
+async def _bay(context: Context, facts: Facts, face: Face, ident: str, rule: str) -> Bay:
+    """The bay, if the caller may; by default who made it may, and an administrator."""
+    scope = context.policy.scope(facts.caller, "cluster:get_one_all_projects")
+    row_id = (await lookup.find(context.reader, face, scope, ident)).id
     async with context.engine.connect() as conn:
         bay = await bays.get(conn, row_id)
     if bay is None:
-        raise BAY.missing(ident)
-    policy.enforce(facts.caller, rule, owner=bay.user_id)
+        raise face.missing(ident)
+    context.policy.enforce(facts.caller, rule, project_id=bay.project_id, user_id=bay.user_id)
     return bay
 
 

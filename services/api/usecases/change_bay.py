@@ -2,112 +2,156 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, NamedTuple, cast, get_args
 
-from services.api import policy
+import orjson
+
+from services.api.faces import Face
 from services.api.factory import Context
 from services.api.request import Facts
-from services.api.usecases import lookup
-from services.api.usecases.create_bay import check_kind
-from services.api.usecases.lookup import BAY
-from services.api.usecases.patches import PatchItem, Rules, apply_patch
+from services.api.usecases import lookup, resize
+from services.api.usecases.growth import fitting
+from services.api.usecases.patches import PatchItem, Rules, apply_patch, literal
+from services.api.usecases.plan_bay import NO_ZERO
 from shared.contracts.http.base import bad
-from shared.contracts.http.bays import BayFull
+from shared.contracts.http.clusters import Health
 from shared.contracts.http.values import LARGEST
-from shared.db.repositories import bays, documents, operations
-from shared.db.repositories.documents import BAYS, Document
-from shared.domain.bay import Bay
-from shared.domain.bay_state import BayEvent, BayStatus
+from shared.db.repositories import documents, health, operations
+from shared.db.repositories.documents import PLACEHOLDER, STACK_KEY, Document
 from shared.domain.errors import InvalidInput
-from shared.domain.operation import OperationKind
-from shared.drivers import registry
+from shared.domain.queue import Door
 
-RULES: Final = Rules(
-    internal=frozenset(
-        {"created_at", "id", "links", "updated_at", "uuid", "project_id", "user_id", "api_address"}
-        | {"node_addresses", "master_addresses", "stack_id", "ca_cert_ref", "magnum_cert_ref", "trust_id"}
-        | {"trustee_user_id", "trustee_username", "trustee_password"}
-    ),
-    mandatory=frozenset({"baymodel_id"}),
+_HEALTH: Final = frozenset({"health_status", "health_status_reason"})
+_INTERNAL: Final = frozenset(
+    {"created_at", "id", "links", "updated_at", "uuid", "project_id", "user_id", "api_address", "stack_id"}
+    | {"node_addresses", "master_addresses", "cluster_id", "ca_cert_ref", "magnum_cert_ref", "etcd_ca_cert_ref"}
+    | {"front_proxy_ca_cert_ref", "trust_id", "trustee_user_id", "trustee_username", "trustee_password"}
 )
-UPDATABLE: Final = frozenset({BayStatus.CREATE_COMPLETE, BayStatus.UPDATE_COMPLETE})
-"""Where a PATCH is taken (the column "update" of contract §2.2)."""
-
 _DEFAULT_NODES: Final = 1
 
 
-async def patch(context: Context, facts: Facts, ident: str, items: list[PatchItem], *, rollback: bool) -> Document:
-    """Change a bay, which so far means its node_count; the row as it stands then.
+class _Wanted(NamedTuple):
+    """What a patch asks for."""
 
-    The status says UPDATE_IN_PROGRESS before the answer leaves, since clients poll for the end of that (§1.22). A
-    patch that changes nothing starts nothing, in any state.
+    node_count: int | None
+    """None: as it is."""
+    health: tuple[str | None, dict[str, str]] | None
+    """Status and reason; None: as they are."""
+
+
+async def patch(
+    context: Context, facts: Facts, face: Face, ident: str, items: Sequence[PatchItem], *, rollback: bool
+) -> Document:
+    """Change a bay's node_count, or for clusters what is known of its health; the row as it stands then.
+
+    Health starts no operation, so it may be told in any state. A patch that changes nothing starts nothing either.
+
+    Raises:
+        ClientFault: with Magnum's sentence; nothing was changed.
+        CloudError: the cloud does not tell whether more nodes fit; nothing was changed.
     """
+
+    async def attempt(fits: bool) -> Document:
+        return await _patch(context, facts, face, ident, items, rollback=rollback, fits=fits)
+
+    return await fitting(context, facts, attempt)
+
+
+async def _patch(
+    context: Context, facts: Facts, face: Face, ident: str, items: Sequence[PatchItem], *, rollback: bool, fits: bool
+) -> Document:
     async with context.engine.begin() as conn:
+        bay = await lookup.hold(context, conn, face, facts.caller, ident, *_actions(face, items))
         source = await documents.within(conn)
-        row_id = (await lookup.find(source, BAY, facts.caller, ident)).id
-        policy.enforce(facts.caller, "bay:update")
-        bay = await bays.lock(conn, row_id)
-        before = await documents.by_id(source, BAYS, None, row_id)
-        if bay is None or before is None:
-            raise BAY.missing(ident)
-        node_count = _wanted_nodes(before, bay, items)
-        if node_count == bay.node_count:
+        before = await documents.by_id(source, face.shelf, None, bay.id)
+        assert before is not None  # noqa: S101 - locked above
+        wanted = _wanted(face, facts.version, before, items)
+        if wanted.health is not None:
+            await health.tell(conn, bay.id, *wanted.health)
+        if wanted.node_count is not None:
+            await resize.ask(
+                context,
+                facts,
+                face,
+                conn,
+                bay,
+                node_count=wanted.node_count,
+                door=Door.UPDATE,
+                rollback=rollback,
+                fits=fits,
+            )
+        if wanted == _Wanted(None, None):
             return before
-        if bay.status not in UPDATABLE:
-            raise InvalidInput(f'Updating a bay when status is "{bay.status.value}" is not supported.')
-        check_kind(registry.by_name(bay.driver), OperationKind.RESIZE)
-        await bays.apply_event(conn, row_id, BayEvent.UPDATE_ASKED)
-        await bays.set_counts(conn, row_id, node_count=node_count)
-        await operations.enqueue(
-            conn,
-            bay_id=row_id,
-            kind=OperationKind.RESIZE,
-            request={"node_count": node_count, "was": bay.node_count, "rollback": rollback},
-            requested_by=facts.caller.user_id,
-            timeout_minutes=bay.create_timeout,
-        )
-        after = await documents.by_id(source, BAYS, None, row_id)
+        after = await documents.by_id(source, face.shelf, None, bay.id)
     context.committed()
     assert after is not None  # noqa: S101 - locked above
     return after
 
 
-async def delete(context: Context, facts: Facts, ident: str) -> None:
+async def delete(context: Context, facts: Facts, face: Face, ident: str) -> None:
     """Ask for the end of a bay; asking again while it goes on changes nothing."""
     async with context.engine.begin() as conn:
-        row_id = (await lookup.find(await documents.within(conn), BAY, facts.caller, ident)).id
-        policy.enforce(facts.caller, "bay:delete")
-        bay = await bays.lock(conn, row_id)
-        if bay is None:
-            raise BAY.missing(ident)
+        bay = await lookup.hold(context, conn, face, facts.caller, ident, "delete", wide="delete")
         await operations.request_delete(conn, bay, facts.caller.user_id)
     context.committed()
 
 
-def _wanted_nodes(document: Document, bay: Bay, items: list[PatchItem]) -> int:
-    """The node_count that the patch asks for.
+def _actions(face: Face, items: Sequence[PatchItem]) -> tuple[str, ...]:
+    """What the policy is asked about: a healer, who may be allowed nothing else, may tell of health alone."""
+    touched = {item.root for item in items} & face.changeable
+    if not touched & _HEALTH:
+        return ("update",)
+    return ("update_health_status",) if touched <= _HEALTH else ("update", "update_health_status")
+
+
+def _wanted(face: Face, version: int, document: Document, items: Sequence[PatchItem]) -> _Wanted:
+    """What the patch asks for, where it differs from what is.
 
     Raises:
-        InvalidInput: it touches anything else, or the number is none. Text is no number here, as in Magnum.
+        InvalidInput: it touches anything else, or a value makes no sense.
     """
-    current = _attributes(document)
-    wanted = apply_patch(current, items, RULES)
-    others = sorted(name for name, value in wanted.items() if name != "node_count" and value != current[name])
-    if others:
-        raise InvalidInput(f"cannot change bay property(ies) {', '.join(others)}.", field=others[0])
-    value = wanted["node_count"]
+    current = _attributes(face, document)
+    wanted = apply_patch(current, items, Rules(_INTERNAL, frozenset({face.template_field})))
+    changed = {name for name, value in wanted.items() if value != current[name]}
+    if others := sorted(changed - face.changeable):
+        raise InvalidInput(f"cannot change {face.one} property(ies) {', '.join(others)}.", field=others[0])
+    counted = any(item.root == "node_count" for item in items)
+    count = _node_count(face, version, wanted["node_count"]) if counted else current["node_count"]
+    told = (_health(wanted["health_status"]), _reason(wanted["health_status_reason"])) if changed & _HEALTH else None
+    return _Wanted(None if count == current["node_count"] else cast("int", count), told)
+
+
+def _node_count(face: Face, version: int, value: object) -> int:
+    """The number of workers. Text is no number here, as in Magnum."""
     if value is None:
         return _DEFAULT_NODES
     if not isinstance(value, int) or isinstance(value, bool):
         raise bad("node_count", value, f"Wrong type. Expected '<class 'int'>', got '{type(value)}'")
-    if value < 1:
-        raise bad("node_count", value, "Value should be greater or equal to 1")
+    if value < face.fewest_nodes:
+        raise bad("node_count", value, f"Value should be greater or equal to {face.fewest_nodes}")
     if value > LARGEST:
         raise bad("node_count", value, f"Value should be lower or equal to {LARGEST}")
+    if value == 0 and version < face.zero_nodes_from:
+        raise InvalidInput(NO_ZERO, field="node_count")
     return value
 
 
-def _attributes(document: Document) -> dict[str, object]:
+def _health(value: object) -> str | None:
+    if value is not None and value not in get_args(Health):
+        raise bad("health_status", value, f"Value should be one of: {', '.join(get_args(Health))}")
+    return None if value is None else str(value)
+
+
+def _reason(value: object) -> dict[str, str]:
+    """A map whose values become text; it may come as text itself, JSON or a Python literal."""
+    found = {} if value is None else literal(value)
+    if not isinstance(found, dict):
+        raise bad("health_status_reason", value, f"Value not a valid dict: {str(value)[:255]}")
+    return {str(name): str(item) for name, item in found.items()}
+
+
+def _attributes(face: Face, document: Document) -> dict[str, object]:
     """What the bay shows, by wire name; faults are shown only sometimes and are no attribute."""
-    shown = BayFull.model_validate_json(document.text.encode().replace(b"\x01", b""))
-    return shown.model_dump(exclude={"bay_faults", "links"})
+    text = document.text.replace(PLACEHOLDER, "").replace(STACK_KEY, "stack_id")
+    return {name: value for name, value in orjson.loads(text).items() if name not in {"links", face.faults_field}}

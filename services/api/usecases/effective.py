@@ -12,16 +12,17 @@ from uuid import UUID
 
 from services.api.usecases.checks import Found, Wishes
 from shared.contracts.http.base import bad
-from shared.contracts.http.bays import BayCreate
+from shared.contracts.http.bays import NewBay
 from shared.domain.bay import Baymodel
 from shared.domain.errors import InvalidInput
+from shared.domain.labels import LabelDifferences, differences
 from shared.drivers.contract import BayFacts
 
 _OWN: Final = (
-    *("docker_volume_size", "labels", "flavor_id", "master_flavor_id", "fixed_network", "fixed_subnet"),
+    *("docker_volume_size", "flavor_id", "master_flavor_id", "fixed_network", "fixed_subnet"),
     *("floating_ip_enabled", "master_lb_enabled"),
 )
-"""What a bay may say differently from its baymodel."""
+"""What a bay may say differently from its template, besides labels and key pair."""
 
 _FACTS: Final = {field.name for field in fields(BayFacts)}
 
@@ -35,7 +36,7 @@ class Place:
     region: str
 
 
-def effective(body: BayCreate, model: Baymodel, *, default_flavor: str) -> dict[str, object]:
+def effective(body: NewBay, model: Baymodel, *, default_flavor: str) -> dict[str, object]:
     """The baymodel's attributes with the bay's own laid over them.
 
     Raises:
@@ -44,7 +45,8 @@ def effective(body: BayCreate, model: Baymodel, *, default_flavor: str) -> dict[
     given = body.model_dump()
     result: dict[str, object] = {**model.attributes, "coe": model.coe, "image_id": model.image_id}
     result.update({name: given[name] for name in _OWN if given[name] is not None})
-    result["labels"] = result.get("labels") or {}
+    result["labels"] = labels_of(body, model).effective
+    result["keypair_id"] = body.own_keypair or result.get("keypair_id")
     result["flavor_id"] = result.get("flavor_id") or default_flavor
     result["master_flavor_id"] = result.get("master_flavor_id") or default_flavor
     result["discovery_url"] = body.discovery_url
@@ -58,10 +60,16 @@ def effective(body: BayCreate, model: Baymodel, *, default_flavor: str) -> dict[
     return result
 
 
+def labels_of(body: NewBay, model: Baymodel) -> LabelDifferences:
+    """The bay's labels, and how they differ from its template's."""
+    template = model.attributes.get("labels")
+    return differences(template if isinstance(template, Mapping) else None, body.labels, body.merges_labels)
+
+
 def wishes(attributes: Mapping[str, object]) -> Wishes:
     """What of it the cloud must have. A bay needs a way out, so the external network is no longer optional."""
     if not attributes.get("external_network_id"):
-        raise bad("external_network_id", None, "The baymodel names none, and a bay needs one.")
+        raise bad("external_network_id", None, "The template names none, and a bay needs one.")
     return Wishes(
         image=str(attributes["image_id"]),
         flavor=_text(attributes, "flavor_id"),
@@ -87,10 +95,18 @@ def spec_of(attributes: Mapping[str, object], found: Found) -> dict[str, object]
 
 
 def facts_to_judge(
-    spec: Mapping[str, object], body: BayCreate, *, bay_id: UUID, name: str, project_id: str, place: Place
+    spec: Mapping[str, object],
+    *,
+    bay_id: UUID,
+    name: str,
+    project_id: str,
+    node_count: int,
+    master_count: int,
+    timeout: int,
+    place: Place,
 ) -> BayFacts:
     """The facts as the driver judges them; what only exists later has stand-ins."""
-    values = {key: value for key, value in spec.items() if value is not None}
+    values = {key: value for key, value in spec.items() if key in _FACTS and value is not None}
     later: dict[str, object] = {
         "bay_id": str(bay_id),
         "bay_name": name,
@@ -101,9 +117,9 @@ def facts_to_judge(
         "api_url": place.api_url,
         "keystone_url": place.keystone_url,
         "region": place.region,
-        "node_count": body.node_count,
-        "master_count": body.master_count,
-        "timeout_minutes": body.bay_create_timeout,
+        "node_count": node_count,
+        "master_count": master_count,
+        "timeout_minutes": timeout,
         "ca_pem": "made after acceptance",
     }
     return BayFacts(**(values | later))  # type: ignore[arg-type]  # the names are BayFacts', the bodies checked the types

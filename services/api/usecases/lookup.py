@@ -2,39 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
 from uuid import UUID
 
-from services.api import policy
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.api.faces import Face, Resource
+from services.api.factory import Context
 from shared.db.reader import Source
-from shared.db.repositories import documents
-from shared.db.repositories.documents import BAYMODELS, BAYS, Document, Page, Shelf
-from shared.domain.errors import Conflict, NotFound
+from shared.db.repositories import baymodels, bays, documents
+from shared.db.repositories.documents import Document, Page
+from shared.domain.bay import Bay
+from shared.domain.errors import Forbidden
 from shared.openstack.validate import Caller
-
-
-@dataclass(frozen=True)
-class Resource:
-    """A kind of row: where it lies and what it is called. Baymodels have the words of contract §1.12."""
-
-    shelf: Shelf
-    argument: str
-    word: str
-    many: str
-    one: str
-
-    def missing(self, ident: object) -> NotFound:
-        """The error for none."""
-        return NotFound(f"{self.word} {str(ident)[:255]} could not be found.")
-
-    def ambiguous(self) -> Conflict:
-        """The error for several."""
-        return Conflict(f"Multiple {self.many} exist with same name. Please use the {self.one} uuid instead.")
-
-
-BAY: Final = Resource(BAYS, "bay", "Bay", "bays", "bay")
-BAYMODEL: Final = Resource(BAYMODELS, "baymodel", "ClusterTemplate", "ClusterTemplates", "ClusterTemplate")
 
 
 def as_uuid(ident: str) -> UUID | None:
@@ -45,14 +24,13 @@ def as_uuid(ident: str) -> UUID | None:
         return None
 
 
-async def find(source: Source, resource: Resource, caller: Caller, ident: str) -> Document:
-    """The one row that the caller means.
+async def find(source: Source, resource: Resource, scope: str | None, ident: str) -> Document:
+    """The one row that the caller means; `scope` is what `Policy.scope` says for what is to be done with it.
 
     Raises:
         NotFound: there is none that the caller may see.
         Conflict: the name means several.
     """
-    scope = policy.scope(caller)
     row_id = as_uuid(ident)
     if row_id is not None:
         found = await documents.by_id(source, resource.shelf, scope, row_id)
@@ -67,15 +45,66 @@ async def find(source: Source, resource: Resource, caller: Caller, ident: str) -
     return named[0]
 
 
+async def show(context: Context, resource: Resource, caller: Caller, ident: str) -> Document:
+    """The one row that the caller means and may see.
+
+    A policy may let each user see their own rows only. The document does not say whose a row is, so that is asked for
+    only if it matters: if the answer for the caller's own row is not the one for nobody's.
+
+    Raises:
+        Forbidden: the policy says no.
+        NotFound, Conflict: see `find`.
+    """
+    rule = resource.rule("get")
+    own, others = (context.policy.allows(caller, rule, user_id=user) for user in (caller.user_id, ""))
+    if not own and not others:
+        raise Forbidden(f"Policy doesn't allow {rule} to be performed.")
+    scope = context.policy.scope(caller, resource.rule("get_one_all_projects"))
+    found = await find(context.reader, resource, scope, ident)
+    if own != others:
+        context.policy.enforce(caller, rule, user_id=await _user_of(context, resource, found))
+    return found
+
+
+async def hold(
+    context: Context, conn: AsyncConnection, face: Face, caller: Caller, ident: str, *actions: str, wide: str = "update"
+) -> Bay:
+    """The bay that the caller means and may do `actions` to, held until the transaction ends.
+
+    `wide` is the action whose "…_all_projects" rule lets a caller reach other projects.
+
+    Raises:
+        Forbidden: the policy says no.
+        NotFound, Conflict: see `find`.
+    """
+    scope = context.policy.scope(caller, face.rule(f"{wide}_all_projects"))
+    found = await find(await documents.within(conn), face, scope, ident)
+    bay = await bays.lock(conn, found.id)
+    if bay is None:
+        raise face.missing(ident)
+    for action in actions:
+        context.policy.enforce(caller, face.rule(action), project_id=bay.project_id, user_id=bay.user_id)
+    return bay
+
+
+async def _user_of(context: Context, resource: Resource, found: Document) -> str | None:
+    """Whose the row is; None for a published template, which is everybody's, and for one that has just gone."""
+    async with context.engine.connect() as conn:
+        if isinstance(resource, Face):
+            bay = await bays.get(conn, found.id)
+            return None if bay is None else bay.user_id
+        model = await baymodels.get(conn, found.id)
+        return None if model is None or model.public else model.user_id
+
+
 async def list_page(
-    source: Source, resource: Resource, caller: Caller, page: Page, *, column: str = "doc"
+    source: Source, resource: Resource, scope: str | None, page: Page, *, whole: bool
 ) -> list[Document]:
-    """A page of what the caller sees.
+    """A page of what the caller sees; for `scope` see `find`.
 
     Raises:
         NotFound: the marker is none of it.
     """
-    scope = policy.scope(caller)
     if page.marker is not None and await documents.by_id(source, resource.shelf, scope, page.marker) is None:
         raise resource.missing(page.marker)
-    return await documents.page(source, resource.shelf, scope, page, column=column)
+    return await documents.page(source, resource.shelf, scope, page, whole=whole)

@@ -19,6 +19,7 @@ from shared.domain.errors import InvalidInput
 
 _PATH: Final = r"^/[\w-]+(/.{1,255})?$"
 _MOST: Final = 100
+_PAIR: Final = re.compile(r"[^=\s{}'\"]+=.*")
 
 
 class PatchItem(WireBody):
@@ -85,17 +86,28 @@ def apply_patch(attributes: Mapping[str, object], patch: Sequence[PatchItem], ru
 
 
 def literal(value: object) -> object:
-    """A map that arrived as text, JSON or a Python literal, as some clients send labels; else the value itself."""
+    """A map that arrived as text, JSON or a Python literal, as some clients send labels; else the value itself.
+
+    A literal can spell what no JSON body can hold (bytes, lone surrogates, U+0000); such a text is no map.
+    """
     if not isinstance(value, str):
         return value
     for parse in (orjson.loads, ast.literal_eval):
         try:
             found = parse(value)
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            if isinstance(found, dict) and b"\\u0000" not in orjson.dumps(found):
+                return found
+        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
             continue
-        if isinstance(found, dict):
-            return found
     return value
+
+
+def labels_of(value: object) -> object:
+    """Labels that arrived as text: a map as in `literal`, or `a=1,b=2` of the oldest clients; else the value itself."""
+    found = literal(value)
+    if not isinstance(found, str) or not all(map(_PAIR.fullmatch, found.split(","))):
+        return found
+    return dict(pair.split("=", 1) for pair in found.split(","))
 
 
 def _check(item: PatchItem, attributes: Mapping[str, object], rules: Rules) -> None:
@@ -122,7 +134,7 @@ def _change(attributes: dict[str, object], name: str, item: PatchItem) -> None:
     if item.op == "remove":
         attributes[name] = None
     else:
-        attributes[name] = literal(item.value) if name == "labels" else item.value
+        attributes[name] = labels_of(item.value) if name == "labels" else item.value
 
 
 def _change_label(attributes: Mapping[str, object], item: PatchItem) -> dict[str, object]:

@@ -17,7 +17,9 @@ _FIELD = "Invalid input for field/attribute {field}. Value: '{value}'. {why}"
 class WireBody(BaseModel):
     """A request's body. `argument` is what Magnum calls it in its sentences."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, hide_input_in_errors=True, use_attribute_docstrings=True
+    )
 
     argument: ClassVar[str]
     read_only: ClassVar[frozenset[str]] = frozenset()

@@ -1,4 +1,4 @@
-"""Bodies of /v1/bays (contract §1.11)."""
+"""Bodies of /v1/bays (contract §1.11), and what a bay is asked for by under either of its names."""
 
 from __future__ import annotations
 
@@ -13,7 +13,50 @@ from shared.contracts.http.values import NAME_PATTERN, Count, Flag, Labels, Natu
 BayName = Annotated[str, Field(min_length=1, max_length=242, pattern=NAME_PATTERN)]
 
 
-class BayCreate(WireBody):
+class NewBay(WireBody):
+    """What a bay is asked for by under either name. What is left out comes from the template."""
+
+    name: BayName | None = None
+    """Absent: one is made up."""
+    template: Text255
+    """Its template, by uuid or name."""
+    node_count: Natural = 1
+    """Workers."""
+    master_count: Count = 1
+    """Masters: an odd number, and 1 unless master_lb_enabled."""
+    timeout: Natural = 60
+    """Minutes that making it may take; 0 = no limit."""
+    discovery_url: Text255 | None = None
+    """Where the members of etcd find one another, for drivers that need one."""
+    docker_volume_size: Count | None = None
+    """GB of each node's volume for containers."""
+    labels: Labels | None = None
+    """Settings of the driver; they replace the template's."""
+    flavor_id: Text255 | None = None
+    """Flavor of the workers, by id or name."""
+    master_flavor_id: Text255 | None = None
+    """Flavor of the masters, by id or name."""
+    fixed_network: Text255 | None = None
+    """An existing network for the nodes, by id or name."""
+    fixed_subnet: Text255 | None = None
+    """An existing subnet of it, by id or name."""
+    floating_ip_enabled: Flag | None = None
+    """Whether each node gets a floating address."""
+    master_lb_enabled: Flag | None = None
+    """Whether a load balancer stands before the masters."""
+
+    @property
+    def own_keypair(self) -> str | None:
+        """The Nova key pair that is named instead of the template's; bays cannot name one."""
+        return None
+
+    @property
+    def merges_labels(self) -> bool:
+        """Whether the labels are laid over the template's instead of replacing them."""
+        return False
+
+
+class BayCreate(NewBay):
     """POST /v1/bays. What is left out comes from the baymodel."""
 
     argument: ClassVar[str] = "bay"
@@ -24,21 +67,12 @@ class BayCreate(WireBody):
         }
     )
 
-    name: BayName | None = None
-    baymodel_id: Text255
+    template: Text255 = Field(alias="baymodel_id")
+    """Its baymodel, by uuid or name."""
     node_count: Count = 1
-    master_count: Count = 1
-    bay_create_timeout: Natural = 60
-    """Minutes; 0 = no limit."""
-    discovery_url: Text255 | None = None
-    docker_volume_size: Count | None = None
-    labels: Labels | None = None
-    flavor_id: Text255 | None = None
-    master_flavor_id: Text255 | None = None
-    fixed_network: Text255 | None = None
-    fixed_subnet: Text255 | None = None
-    floating_ip_enabled: Flag | None = None
-    master_lb_enabled: Flag | None = None
+    """Workers."""
+    timeout: Natural = Field(default=60, alias="bay_create_timeout")
+    """Minutes that making it may take; 0 = no limit."""
 
 
 class BayBrief(BaseModel):
@@ -121,8 +155,12 @@ class OperationOut(BaseModel):
     kind: str
     state: str
     error: str | None
+    warnings: list[str] = []
+    """What the requester was told, for instance of labels without effect."""
     requested_by: str
     created_at: str
+    started_at: str | None = None
+    """When its first step began; null while it waits behind another."""
     finished_at: str | None
     steps: list[OperationStepOut]
 

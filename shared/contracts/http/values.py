@@ -7,7 +7,6 @@ on (a boolean called "maybe") is refused with a sentence. Whole numbers end wher
 from __future__ import annotations
 
 import re
-from ipaddress import ip_address
 from typing import Annotated, Final
 
 from pydantic import BeforeValidator, Field
@@ -62,19 +61,6 @@ def labels(value: object) -> dict[str, str]:
     return {key: str(item) for key, item in value.items()}
 
 
-def dns(value: object) -> object:
-    """One address of a name server, or several separated by commas."""
-    if isinstance(value, str):
-        try:
-            for part in value.split(","):
-                ip_address(part.strip())
-        except ValueError:
-            raise wrong(
-                "Expected a single dns address or comma separated dns list, but received {text}.", text=value[:255]
-            ) from None
-    return value
-
-
 def no_key(value: object) -> None:
     """`ssh_authorized_key` of the oldest clients: only null goes through, because keys come from `keypair_id`."""
     if value not in (None, ""):
@@ -88,5 +74,4 @@ Flag = Annotated[bool, BeforeValidator(boolean, json_schema_input_type=bool | st
 Labels = Annotated[dict[str, str], BeforeValidator(labels, json_schema_input_type=dict[str, str | int | bool | float])]
 Text255 = Annotated[str, Field(min_length=1, max_length=255)]
 Loose255 = Annotated[str, Field(max_length=255)]
-Dns = Annotated[str, BeforeValidator(dns), Field(min_length=1, max_length=255)]
 NoKey = Annotated[None, BeforeValidator(no_key, json_schema_input_type=None)]

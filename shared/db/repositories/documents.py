@@ -20,9 +20,12 @@ from shared.db.reader import Source
 PLACEHOLDER: Final = "\x01"
 """Stands for the base URL in every stored document; JSON never holds it raw."""
 
+STACK_KEY: Final = "\x02"
+"""Stands in a cluster's document for the key of its stack: `stack_id`, or from microversion 1.13 on `cluster_id`."""
+
 
 class Document(NamedTuple):
-    """A row's id and its JSON text, with `PLACEHOLDER` where the base URL belongs."""
+    """A row's id and its JSON text, with `PLACEHOLDER` and `STACK_KEY` where they belong."""
 
     id: UUID
     text: str
@@ -30,12 +33,16 @@ class Document(NamedTuple):
 
 @dataclass(frozen=True)
 class Shelf:
-    """A table with documents. `visible` is the condition on a project's view, with $1 the project."""
+    """A table with documents, under one of its names. `visible` is the condition on a project's view, with $1 it."""
 
     table: str
     visible: str
     sort_keys: Mapping[str, str]
     """Sort key of the API → SQL, never null."""
+    whole: str = "doc"
+    """The column with whole documents."""
+    brief: str = "doc"
+    """The column with an item of a list."""
 
 
 @dataclass(frozen=True)
@@ -61,29 +68,50 @@ _MOMENTS: Final = {
     "updated_at": "coalesce(updated_at, '-infinity')",
 }
 
+_OF_BAYS: Final = {
+    "id": "seq",
+    "uuid": "id",
+    **_same("name", "node_count", "master_count", "status", "project_id", "user_id"),
+    **_words("status_reason", "stack_id", "api_address", "discovery_url", "coe_version", "container_version"),
+    **_MOMENTS,
+}
+
 BAYS: Final = Shelf(
     "bays",
     "project_id = $1",
-    {
-        "id": "seq",
-        "uuid": "id",
-        "bay_create_timeout": "create_timeout",
-        **_same("name", "baymodel_id", "node_count", "master_count", "status", "project_id", "user_id"),
-        **_words("status_reason", "stack_id", "api_address", "discovery_url", "coe_version", "container_version"),
-        **_MOMENTS,
-    },
+    {**_OF_BAYS, "baymodel_id": "baymodel_id", "bay_create_timeout": "create_timeout"},
+    brief="doc_brief",
 )
 
-BAYMODELS: Final = Shelf(
-    "baymodels",
-    "(project_id = $1 OR (public AND NOT hidden))",
+CLUSTERS: Final = Shelf(
+    "bays",
+    "project_id = $1",
     {
-        "id": "seq",
-        "uuid": "id",
-        **_same("name", "coe", "image_id", "public", "hidden", "project_id", "user_id"),
-        **_MOMENTS,
+        **_OF_BAYS,
+        "cluster_template_id": "baymodel_id",
+        "cluster_id": "coalesce(stack_id, '')",
+        **_same("create_timeout"),
+        **_words("health_status"),
+        "keypair": "coalesce(spec->>'keypair_name', '')",
+        "flavor_id": "coalesce(spec->>'flavor_id', '')",
+        "master_flavor_id": "coalesce(spec->>'master_flavor_id', '')",
+        "docker_volume_size": "coalesce((spec->>'docker_volume_size')::int, 0)",
     },
+    whole="doc_cluster",
+    brief="doc_cluster_brief",
 )
+
+_PUBLISHED: Final = "(project_id = $1 OR (public AND NOT hidden))"
+_OF_BAYMODELS: Final = {
+    "id": "seq",
+    "uuid": "id",
+    **_same("name", "coe", "image_id", "public", "hidden", "project_id", "user_id"),
+    **_MOMENTS,
+}
+
+BAYMODELS: Final = Shelf("baymodels", _PUBLISHED, _OF_BAYMODELS)
+
+CLUSTERTEMPLATES: Final = Shelf("baymodels", _PUBLISHED, _OF_BAYMODELS, whole="doc_template", brief="doc_template")
 
 
 async def within(conn: AsyncConnection) -> Source:
@@ -94,9 +122,10 @@ async def within(conn: AsyncConnection) -> Source:
 
 
 async def page(
-    source: Source, shelf: Shelf, project_id: str | None, asked: Page, *, column: str = "doc"
+    source: Source, shelf: Shelf, project_id: str | None, asked: Page, *, whole: bool = True
 ) -> list[Document]:
-    """The documents of a page; `project_id` None = every project's (an administrator)."""
+    """The documents of a page, whole or as items of a list; `project_id` None = every project's (an administrator)."""
+    column = shelf.whole if whole else shelf.brief
     key, sign, order = shelf.sort_keys[asked.sort_key], *(("<", "DESC") if asked.descending else (">", "ASC"))
     arguments: list[object] = [] if project_id is None else [project_id]
     where = ["true"] if project_id is None else [shelf.visible]
@@ -124,10 +153,10 @@ async def by_name(source: Source, shelf: Shelf, project_id: str | None, name: st
 
 
 def _find(shelf: Shelf, project_id: str | None, column: str, value: object) -> tuple[str, *tuple[object, ...]]:
+    found = f"SELECT id, {shelf.whole} FROM {shelf.table} WHERE"  # noqa: S608 - our own words, here and below
     if project_id is None:
-        return f"SELECT id, doc FROM {shelf.table} WHERE {column} = $1 LIMIT 2", value  # noqa: S608
-    sql = f"SELECT id, doc FROM {shelf.table} WHERE {shelf.visible} AND {column} = $2 LIMIT 2"  # noqa: S608
-    return sql, project_id, value
+        return f"{found} {column} = $1 LIMIT 2", value
+    return f"{found} {shelf.visible} AND {column} = $2 LIMIT 2", project_id, value
 
 
 async def _fetch(source: Source, sql: str, *arguments: object) -> list[Document]:

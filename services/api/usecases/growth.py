@@ -1,0 +1,72 @@
+"""Whether more nodes of a bay fit into the project's quotas in the cloud, asked before the change is accepted.
+
+No transaction may be open across a call to the cloud, and no cloud call is worth making for what is refused anyway:
+
+    1. The change is tried; where it passes every other check and the bay would grow, `Grows` undoes it.
+    2. The cloud is asked.
+    3. The change is made for good. What has changed meanwhile is looked at by the provisioner when it starts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from services.api.factory import Context
+from services.api.request import Facts
+from services.api.usecases import headroom
+from services.api.usecases.dry_run import rehearse
+from services.api.usecases.effective import Place, facts_to_judge
+from shared.domain.bay import Bay
+from shared.drivers import registry
+from shared.drivers.footprint import difference
+
+T = TypeVar("T")
+
+
+class Grows(Exception):
+    """The change is fine but for the cloud's quotas, which were not looked at yet."""
+
+    def __init__(self, bay: Bay, node_count: int) -> None:
+        super().__init__()
+        self.bay = bay
+        self.node_count = node_count
+
+
+async def fitting(context: Context, facts: Facts, attempt: Callable[[bool], Awaitable[T]]) -> T:
+    """Make a change that may let a bay grow; `attempt` is told whether the cloud has been asked.
+
+    Raises:
+        Forbidden: it does not fit; every resource that is short is named.
+        InvalidInput: Heat would refuse the bay for its size then.
+        CloudError: a service refused or did not answer.
+    """
+    try:
+        return await attempt(False)
+    except Grows as grows:
+        await _check(context, facts, grows.bay, grows.node_count)
+    return await attempt(True)
+
+
+async def _check(context: Context, facts: Facts, bay: Bay, node_count: int) -> None:
+    """The difference between the bay's stack then and now; an administrator's token tells only of their own project."""
+    driver, settings = registry.by_name(bay.driver), context.settings
+    place = Place(f"{facts.base_url}/v1", settings.keystone_url, settings.region)
+    now, then = (
+        rehearse(
+            driver,
+            facts_to_judge(
+                bay.spec,
+                bay_id=bay.id,
+                name=bay.name,
+                project_id=bay.project_id,
+                node_count=count,
+                master_count=bay.master_count,
+                timeout=bay.create_timeout,
+                place=place,
+            ),
+        ).footprint
+        for count in (bay.node_count, node_count)
+    )
+    if bay.project_id == facts.caller.project_id:
+        await headroom.check(context.cloud_of(facts.caller, facts.token), bay.project_id, difference(then, now))

@@ -1,0 +1,112 @@
+"""Another number of nodes is asked for, by PATCH or by actions/resize (contract §1.10.6, §1.10.7, §2.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.api.faces import Face
+from services.api.factory import Context
+from services.api.request import Facts
+from services.api.usecases.growth import Grows
+from services.api.usecases.plan_bay import NO_ZERO, check_kind
+from shared.contracts.http.base import bad
+from shared.db.repositories import nodegroups, operations, stacks
+from shared.db.repositories.nodegroups import MASTER, WORKER, Nodegroup
+from shared.domain.bay import Bay
+from shared.domain.errors import InvalidInput, NotFound
+from shared.domain.operation import OperationKind
+from shared.domain.queue import DEFAULT_WORKERS, Door
+from shared.drivers import registry
+
+_SHOWN: Final = 10
+
+
+async def ask(
+    context: Context,
+    facts: Facts,
+    face: Face,
+    conn: AsyncConnection,
+    bay: Bay,
+    *,
+    node_count: int,
+    door: Door,
+    nodegroup: str = DEFAULT_WORKERS,
+    named: Sequence[str] = (),
+    rollback: bool = False,
+    fits: bool,
+) -> None:
+    """Accept a resize of a bay that `conn` holds. The status is UPDATE_IN_PROGRESS from here on.
+
+    Clients poll for the end of that, so it has to be there before the answer leaves (contract §1.22).
+
+    Raises:
+        InvalidInput: the state, the group, its range or the nodes that are named do not allow it.
+        NotFound: no such nodegroup.
+        Conflict: too many operations wait.
+        Grows: all is well but for the cloud's quotas, and not `fits`: those were not looked at yet.
+    """
+    group = await _group(conn, bay, nodegroup)
+    _check_count(facts, face, group, node_count)
+    if named:
+        await _check_named(conn, bay, named, node_count)
+    check_kind(registry.by_name(bay.driver), OperationKind.RESIZE)
+    await operations.ask(
+        conn,
+        bay,
+        kind=OperationKind.RESIZE,
+        request={
+            "node_count": node_count,
+            "nodegroup": group.name,
+            "nodes_to_remove": list(named),
+            "rollback": rollback,
+        },
+        requested_by=facts.caller.user_id,
+        timeout_minutes=bay.create_timeout,
+        busy=context.settings.busy,
+        door=door,
+        word=face.one,
+    )
+    if node_count > bay.node_count and not fits:
+        raise Grows(bay, node_count)
+
+
+async def _group(conn: AsyncConnection, bay: Bay, ident: str) -> Nodegroup:
+    """The group of workers that is meant."""
+    group = await nodegroups.get(conn, bay.id, ident)
+    if group is None:
+        raise NotFound(f"Nodegroup {ident[:255]} could not be found.", field="nodegroup")
+    if group.role == MASTER:
+        raise InvalidInput("Resizing the master nodegroup is not supported by this driver.", field="nodegroup")
+    return group
+
+
+def _check_count(facts: Facts, face: Face, group: Nodegroup, node_count: int) -> None:
+    if node_count == 0 and facts.version < face.zero_nodes_from:
+        raise InvalidInput(NO_ZERO, field="node_count")
+    if not group.allows(node_count):
+        raise InvalidInput(
+            f"Resizing {group.name} outside the allowed range: min_node_count = {group.min_node_count}, "
+            f"max_node_count = {group.max_node_count}",
+            field="node_count",
+        )
+
+
+async def _check_named(conn: AsyncConnection, bay: Bay, named: Sequence[str], wanted: int) -> None:
+    """Refuse nodes that cannot be the ones that leave.
+
+    How many may leave follows from what the bay will have once the queue is empty; with no queue, from what it has,
+    which after a failed change is not what was last asked for.
+    """
+    if len(set(named)) < len(named):
+        twice = sorted({server for server in named if list(named).count(server) > 1})
+        raise bad("nodes_to_remove", ", ".join(twice[:_SHOWN]), "Each node should be named once.")
+    workers = {node.server_id for node in await stacks.nodes_of(conn, bay.id) if node.role == WORKER}
+    if strangers := [server for server in named if server not in workers]:
+        raise bad("nodes_to_remove", ", ".join(strangers[:_SHOWN]), "No such node is in the nodegroup.")
+    current = bay.node_count if await operations.live(conn, bay.id) else len(workers)
+    if len(named) > (surplus := max(current - wanted, 0)):
+        why = f"{len(named)} nodes are named and {surplus} may leave: there are {current}, and {wanted} are wanted."
+        raise bad("nodes_to_remove", ", ".join(named[:_SHOWN]), why)

@@ -1,0 +1,52 @@
+"""What the tests of queues share: a cloud that stands still, and what a bay is made of."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+from services.cli.stack import LocalStack
+from tests.support.jobs import control, rows
+from tests.support.wire import Wire
+
+SPEED = 40
+"""How fast the simulated cloud's time is when it does not stand still."""
+
+
+def node_count(count: int) -> list[dict[str, Any]]:
+    """A patch to that number of workers."""
+    return [{"op": "replace", "path": "/node_count", "value": count}]
+
+
+@asynccontextmanager
+async def standstill(stack: LocalStack) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    """The cloud's time stands still meanwhile, so that what is under way stays it; calling the value ends that."""
+
+    async def go_on() -> None:
+        await control(stack, "/speed", "PUT", {"speed": SPEED})
+
+    await control(stack, "/speed", "PUT", {"speed": 0})
+    try:
+        yield go_on
+    finally:
+        await go_on()
+
+
+async def workers_of(stack: LocalStack, bay: str) -> list[str]:
+    """The workers' servers, as the provisioner knows them."""
+    query = "SELECT server_id FROM nodes WHERE role = 'worker' AND bay_id = $1 ORDER BY position"
+    return [row["server_id"] for row in await rows(stack, query, UUID(bay))]
+
+
+async def shape(demo: Wire, stack: LocalStack, bay: str) -> tuple[int, int, list[str]]:
+    """How many workers are wanted, how many the cloud has, and which."""
+    servers = (await control(stack, "/state?kind=server"))["records"]["server"]
+    there = {one["id"] for one in servers}
+    known = await workers_of(stack, bay)
+    assert set(known) <= there
+    shown = await demo.get(f"/v1/clusters/{bay}")
+    assert len(shown["node_addresses"]) == len(known)
+    mine = [one for one in servers if UUID(bay).hex[:12] in one["name"]]
+    return shown["node_count"], len(mine) - shown["master_count"], known
