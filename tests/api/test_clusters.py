@@ -177,7 +177,7 @@ def test_labels_without_effect_are_told_in_a_header_and_in_the_operation(system:
 
 
 async def test_dry_run_shows_all_and_changes_nothing(system: System) -> None:
-    model = template(system, keypair_id=None)["uuid"]  # key pairs are a user's own, and a reader has none
+    model = template(system)["uuid"]
     body = {"name": unique("dry"), "cluster_template_id": model, "node_count": 3}
     (before,) = await system.sql("SELECT count(*) FROM bays")
     for user in ("demo", "reader"):
@@ -185,6 +185,8 @@ async def test_dry_run_shows_all_and_changes_nothing(system: System) -> None:
         assert answer.status_code == 200, answer.text
         found = answer.json()
         assert (found["driver"], found["resources"]["OS::Nova::Server"]) == ("k8s_fedora_atomic", 4)
+        # Key pairs are a user's own, and the reader has none of that name.
+        assert ("Unable to find keypair testkey" in str(found["warnings"])) == (user == "reader")
         assert found["template"].startswith("#") or "heat_template_version" in found["template"]
     (after,) = await system.sql("SELECT count(*) FROM bays")
     assert after == before

@@ -226,7 +226,7 @@ def test_none_can_be_made_yet(system: System, live: dict[str, Any]) -> None:
         ({"name": "m3", "role": "master"}, 400, "Creating master nodegroups is currently not supported."),
         (
             *({"name": "default-worker"}, 409),
-            "A node group with name default-worker already exists in the cluster {name}.",
+            "A node group with name default-worker already exists in the cluster {name}",
         ),
         (
             *({"name": "m3", "min_node_count": 5, "max_node_count": 2}, 409),

@@ -6,7 +6,7 @@ All questions go out at once. When several answers are bad, the one that stands 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -46,27 +46,24 @@ class Found:
     fixed_subnet: Subnet | None
 
 
-async def look_up(cloud: ProjectCloud, wishes: Wishes) -> Found:
-    """Find everything, or say what is missing.
+async def look_up(cloud: ProjectCloud, wishes: Wishes, *, strange_key: bool = False) -> Found:
+    """Find everything, or say what is missing; with `strange_key` the key pair may be.
 
     Raises:
         InvalidInput: something does not exist; for a key pair it is NotFound, as in Magnum.
         Conflict: a name means several things.
         CloudError: a service refused or did not answer; it names the service.
     """
-    asked = await asyncio.gather(
+    image, flavor, master_flavor, keypair, external, network, subnet = await together(
         _image(cloud, wishes.image),
         _flavor(cloud, wishes.flavor),
         _flavor(cloud, wishes.master_flavor),
-        _keypair(cloud, wishes.keypair),
+        _keypair(cloud, wishes.keypair, may_miss=strange_key),
         _external(cloud, wishes.external_network),
         _network(cloud, wishes.fixed_network),
         _subnet(cloud, wishes.fixed_subnet),
-        return_exceptions=True,
     )
-    _raise_first(asked)
-    image, flavor, master_flavor, keypair, external, network, subnet = asked
-    assert isinstance(image, Image)  # noqa: S101 - errors are raised above
+    assert isinstance(image, Image)  # noqa: S101 - what `_image` returns
     found = Found(
         image,
         _distro(image, wishes.image),
@@ -81,13 +78,19 @@ async def look_up(cloud: ProjectCloud, wishes: Wishes) -> Found:
     return found
 
 
-def _raise_first(results: Iterable[object]) -> None:
-    """The caller's own mistakes come before a service that is away: they will not go away by waiting."""
-    errors = [one for one in results if isinstance(one, BaseException)]
+async def together(*questions: Awaitable[object]) -> list[object]:
+    """The answers to questions that go out at once.
+
+    When several answers are bad, the caller's own mistakes come first, in the order of the questions, and then a
+    service that is away: a mistake will not go away by waiting.
+    """
+    answers = await asyncio.gather(*questions, return_exceptions=True)
+    errors = [one for one in answers if isinstance(one, BaseException)]
     for kind in (ClientFault, JeroboamError, BaseException):
         for error in errors:
             if isinstance(error, kind):
                 raise error
+    return answers
 
 
 def _as(kind: type[T], value: object) -> T | None:
@@ -134,9 +137,11 @@ async def _flavor(cloud: ProjectCloud, ident: str | None) -> Flavor | None:
     return found
 
 
-async def _keypair(cloud: ProjectCloud, name: str | None) -> Keypair | None:
+async def _keypair(cloud: ProjectCloud, name: str | None, *, may_miss: bool) -> Keypair | None:
     if name is None:
         return None
+    if may_miss:
+        return await cloud.nova.keypair(name)
     return await _there(cloud.nova.keypair(name), NotFound(f"Unable to find keypair {name}.", field="keypair_id"))
 
 

@@ -55,7 +55,7 @@ async def create(context: Context, facts: Facts, face: Face, body: NewBay) -> Ac
 async def dry_run(context: Context, facts: Facts, face: Face, body: NewBay) -> dict[str, object]:
     """What the bay would be, after the same checks and changing nothing. Raises what `create` raises."""
     context.policy.enforce(facts.caller, face.rule("dry_run"))
-    made = await plan(context, facts, face, body)
+    made = await plan(context, facts, face, body, strange_key=True)
     return preview(made.driver, made.judged, made.rehearsal, warnings=made.warnings, flavors=made.flavors)
 
 

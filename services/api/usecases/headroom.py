@@ -6,11 +6,10 @@ limits. So the provisioner looks once more when its operation starts, with the s
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 
-from services.api.usecases.checks import Found, Wishes
-from shared.domain.errors import ClientFault, Forbidden
+from services.api.usecases.checks import Found, Wishes, together
+from shared.domain.errors import Forbidden
 from shared.domain.headroom import shortfall
 from shared.drivers.footprint import Footprint
 from shared.drivers.footprint import need as need_of
@@ -35,16 +34,9 @@ async def check(
     """
     if not need.total:
         return
-    asked = await asyncio.gather(
-        allowances(cloud, project_id), flavors_of(cloud, need.servers, flavors or {}), return_exceptions=True
-    )
-    allowed, sizes = asked
-    for kind in (ClientFault, BaseException):  # the caller's own mistake first: it will not go away by waiting
-        for one in asked:
-            if isinstance(one, kind):
-                raise one
-    assert isinstance(allowed, dict)  # noqa: S101 - errors are raised above
-    assert isinstance(sizes, dict)  # noqa: S101 - as above
+    allowed, sizes = await together(allowances(cloud, project_id), flavors_of(cloud, need.servers, flavors or {}))
+    assert isinstance(allowed, dict)  # noqa: S101 - what `allowances` returns
+    assert isinstance(sizes, dict)  # noqa: S101 - what `flavors_of` returns
     if short := shortfall(need_of(need, sizes), allowed):
         raise Forbidden(f"Resource limit exceeded: {'; '.join(short)}.")
 

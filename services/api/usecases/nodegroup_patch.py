@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Mapping
 from typing import Final
 
-import orjson
-
 from services.api.usecases.nodegroup_shown import LABELS_FROM
-from services.api.usecases.patches import PatchItem, Rules, apply_patch
+from services.api.usecases.patches import PatchItem, Rules, apply_patch, literal
 from shared.contracts.http.base import bad
 from shared.contracts.http.nodegroups import NodegroupChange
 from shared.contracts.http.values import LARGEST
@@ -44,7 +41,7 @@ def wanted_range(group: Nodegroup, items: list[PatchItem], version: int) -> tupl
         current |= {"node_labels": group.node_labels or None, "node_taints": group.node_taints or None}
     wanted = apply_patch(current, items, _RULES)
     if version >= LABELS_FROM:
-        _check_of_nodes(group, {name: _literal(wanted[name]) for name in OF_NODES})
+        _check_of_nodes(group, {name: literal(wanted[name], lists=True) for name in OF_NODES})
     least, most = _number(wanted, "min_node_count"), _number(wanted, "max_node_count")
     return least or 0, most or None
 
@@ -77,23 +74,6 @@ def _check_of_nodes(group: Nodegroup, wanted: Mapping[str, object]) -> None:
         if group.role == MASTER:
             raise InvalidInput(f"Setting {name} of a master nodegroup is not supported.", field=name)
         raise InvalidInput(f"Setting {name} is not supported by this driver.", field=name)
-
-
-def _literal(value: object) -> object:
-    """A map or list that arrived as text, JSON or a Python literal, as magnumclient sends them; else the value.
-
-    A literal can spell what no JSON can hold (see `patches.literal`); such a text is none.
-    """
-    if not isinstance(value, str):
-        return value
-    for parse in (orjson.loads, ast.literal_eval):
-        try:
-            found = parse(value)
-            if isinstance(found, dict | list) and b"\\u0000" not in orjson.dumps(found):
-                return found
-        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-            continue
-    return value
 
 
 def _number(wanted: Mapping[str, object], name: str) -> int | None:

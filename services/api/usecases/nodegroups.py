@@ -102,7 +102,7 @@ async def create(context: Context, facts: Facts, cluster: str, body: NodegroupCr
     async with context.engine.connect() as conn:
         names = {group.name for group in await nodegroups.of_bay(conn, bay.id)}
     if body.name in names:
-        raise Conflict(f"A node group with name {body.name} already exists in the cluster {bay.name}.", field="name")
+        raise Conflict(f"A node group with name {body.name} already exists in the cluster {bay.name}", field="name")
     check_range(body.name, body.node_count, least, body.max_node_count or None)
     if body.role == MASTER:
         raise InvalidInput("Creating master nodegroups is currently not supported.", field="role")

@@ -85,8 +85,8 @@ def apply_patch(attributes: Mapping[str, object], patch: Sequence[PatchItem], ru
     return result
 
 
-def literal(value: object) -> object:
-    """A map that arrived as text, JSON or a Python literal, as some clients send labels; else the value itself.
+def literal(value: object, *, lists: bool = False) -> object:
+    """A map (or list) that arrived as text, JSON or a Python literal, as some clients send labels; else the value.
 
     A literal can spell what no JSON body can hold (bytes, lone surrogates, U+0000); such a text is no map.
     """
@@ -95,7 +95,7 @@ def literal(value: object) -> object:
     for parse in (orjson.loads, ast.literal_eval):
         try:
             found = parse(value)
-            if isinstance(found, dict) and b"\\u0000" not in orjson.dumps(found):
+            if isinstance(found, (dict | list) if lists else dict) and b"\\u0000" not in orjson.dumps(found):
                 return found
         except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
             continue

@@ -55,8 +55,12 @@ class Plan:
     """What the requester should know, though it is accepted."""
 
 
-async def plan(context: Context, facts: Facts, face: Face, body: NewBay) -> Plan:
-    """Check a bay; see `create_bay.create` for what it raises."""
+async def plan(context: Context, facts: Facts, face: Face, body: NewBay, *, strange_key: bool = False) -> Plan:
+    """Check a bay; see `create_bay.create` for what it raises.
+
+    Key pairs belong to users, so whoever only rehearses may not have the one that is named: with `strange_key` the bay
+    is planned without it, and a warning says so.
+    """
     caller, settings = facts.caller, context.settings
     async with context.engine.connect() as conn:
         await check_quota(conn, context, caller)
@@ -65,7 +69,7 @@ async def plan(context: Context, facts: Facts, face: Face, body: NewBay) -> Plan
         raise InvalidInput(NO_ZERO, field="node_count")
     attributes = effective(body, model, default_flavor=settings.default_flavor)
     cloud, wanted = context.cloud_of(caller, facts.token), wishes(attributes)
-    found = await checks.look_up(cloud, wanted)
+    found = await checks.look_up(cloud, wanted, strange_key=strange_key)
     driver = driver_of(attributes, found.os_distro, model.coe)
     check_kind(driver, OperationKind.CREATE)
     bay_id = uuid4()
@@ -84,11 +88,15 @@ async def plan(context: Context, facts: Facts, face: Face, body: NewBay) -> Plan
     )
     driver.validate(judged)
     warnings = judge_labels(driver, judged.labels)
+    if wanted.keypair is not None and found.keypair is None:
+        warnings.append(f"Unable to find keypair {wanted.keypair[:64]} among yours; the rehearsal is without it.")
     rehearsal = rehearse(driver, judged)
-    await label_checks.volume_types(cloud, judged.labels)
     flavors = headroom.flavors_found(wanted, found)
-    await headroom.check(cloud, caller.project_id, rehearsal.footprint, flavors)
-    await _check_our_role(context, caller)
+    await checks.together(
+        label_checks.volume_types(cloud, judged.labels),
+        headroom.check(cloud, caller.project_id, rehearsal.footprint, flavors),
+        _check_our_role(context, caller),
+    )
     return Plan(bay_id, name, model, driver, labels_of(body, model), spec, judged, rehearsal, flavors, warnings)
 
 

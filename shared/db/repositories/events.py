@@ -119,7 +119,11 @@ _LINE: Final = """json_build_object(
 # by bay (LATERAL), by the indexes on `bay_id`, and `OFFSET 0` keeps conditions from being moved inwards, where they
 # would be computed for every operation there is, or be taken for a reason to walk through the history of all bays.
 
-_HISTORY: Final = "(SELECT * FROM bay_history WHERE bay_id = {bay} OFFSET 0)"
+_HISTORY: Final = """(
+    SELECT *, lead(at) OVER onwards = at AND lead(event) OVER onwards = 'update asked' AS passing
+    FROM bay_history WHERE bay_id = {bay} WINDOW onwards AS (ORDER BY seq) OFFSET 0
+)"""
+"""`passing`: the end of a change with which the next in the queue began, in one transaction; nobody could see it."""
 
 _TOLD: Final = f"""(
     SELECT o.bay_id, o.id, o.seq, {_LIVE} AS live, md5(d.text) AS digest, d.text
@@ -153,7 +157,7 @@ _LOOK: Final = f"""
     CROSS JOIN LATERAL (
         SELECT h.*, max(h.seq) OVER () AS newest FROM {_HISTORY.format(bay="w.bay_id")} h OFFSET 0
     ) h
-    WHERE h.seq > coalesce(w.history, h.newest - 1)
+    WHERE h.seq > coalesce(w.history, h.newest - 1) AND h.passing IS NOT TRUE
     UNION ALL
     SELECT 3, 'gone', w.bay_id, NULL, 0, NULL, NULL, NULL
     FROM watched w
@@ -163,7 +167,7 @@ _LOOK: Final = f"""
 
 _LINES: Final = f"""
     SELECT h.seq, {_LINE} AS text FROM {_HISTORY.format(bay="$1")} h
-    WHERE h.seq > $2 AND h.seq <= $3 ORDER BY h.seq LIMIT $4
+    WHERE h.seq > $2 AND h.seq <= $3 AND h.passing IS NOT TRUE ORDER BY h.seq LIMIT $4
 """  # noqa: S608 - our own words
 
 # The minute: a transaction that has waited for the bay's lock bears the instant at which it began.

@@ -245,3 +245,27 @@ async def test_load_balancers(heat: Heat) -> None:
     assert (await heat.outputs(stack_id))["vip"] == "10.7.0.2"
     await heat.delete(stack_id)
     assert heat.listing() == before
+
+
+async def test_a_groups_stack_shows_what_the_template_around_it_reads(heat: Heat) -> None:
+    """Each attribute with its path is an output's name, `refs_map` is always one, and what nobody reads is none."""
+    reads: list[Any] = [
+        ["attributes", "value"],
+        ["resource.1.value"],
+        ["resource.9.value"],
+        ["refs", 0],
+        ["refs_map", 1],
+    ]
+    template = small({"group": GROUPS, "other": GROUPS})
+    template["template"]["outputs"] = {"all": {"value": [{"get_attr": ["group", *path]} for path in reads]}}
+    stack_id = await heat.make("one", **template)
+    await heat.world.clock.advance(1)
+    groups = {one["resource_name"]: one["physical_resource_id"] for one in await heat.resources(stack_id)}
+    members = {one["resource_name"]: one["physical_resource_id"] for one in await heat.resources(groups["group"])}
+    assert await heat.outputs(groups["group"]) == {
+        "attributes, value": {"0": "v0", "1": "v1"},
+        "resource.1.value": "v1",
+        "refs": [members["0"], members["1"]],
+        "refs_map": members,
+    }
+    assert list(await heat.outputs(groups["other"])) == ["refs_map"]
