@@ -26,7 +26,7 @@ def check_csr(pem: str) -> None:
     try:
         request = x509.load_pem_x509_csr(pem.encode())
         key = request.public_key()
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion):
         raise _invalid("it is not a PEM certificate request") from None
     if isinstance(key, rsa.RSAPublicKey):
         low, high = _RSA_BITS

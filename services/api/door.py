@@ -36,7 +36,10 @@ _BARE: Final = (
     *("/bays", "/baymodels", "/clusters", "/clustertemplates", "/certificates", "/credentials", "/quotas", "/stats"),
     *("/mservices", "/federations", "/pods", "/services", "/rcs", "/containers", "/nodes", "/x509keypairs"),
 )
-_JSON: Final = ("*/*", "application/*", "application/json", "application/json-patch+json")
+_JSON: Final = (
+    *("*/*", "application/*", "application/json", "application/json-patch+json"),
+    "application/vnd.openstack.magnum.v1+json",
+)
 _STREAM: Final = "text/event-stream"
 _HOST = re.compile(r"[A-Za-z0-9._\-]{1,255}(:\d{1,5})?|\[[0-9a-fA-F:.]{2,45}\](:\d{1,5})?")
 _GLOBAL_ID = re.compile(r"[\w-]{1,64}")

@@ -8,6 +8,7 @@ from typing import Annotated, Final, TypeVar, cast
 
 import orjson
 from fastapi import Depends, Request
+from starlette.requests import ClientDisconnect
 
 from services.api.errors import TooLarge
 from shared.contracts.http.base import WireBody, bad
@@ -23,6 +24,10 @@ BASE_URL: Final = "jeroboam.base_url"
 
 LARGEST_BODY: Final = 256 * 1024
 """Bytes. A baymodel with hundreds of labels is far below."""
+
+DEEPEST_BODY: Final = 32
+"""Levels of lists and maps in a body. What is read needs five; Python itself gives up at some hundreds, in the midst
+of a comparison or of a sentence about the value."""
 
 Body = TypeVar("Body", bound=WireBody)
 
@@ -45,17 +50,22 @@ async def facts(request: Request) -> Facts:
 Known = Annotated[Facts, Depends(facts)]
 
 
-def query(*allowed: str) -> Callable[[Request], Awaitable[dict[str, str]]]:
-    """A dependency that reads the query and refuses unknown keys; an empty value counts as absent.
+def query(*allowed: str, blank: bool = False) -> Callable[[Request], Awaitable[dict[str, str]]]:
+    """A dependency that reads the query; an empty value counts as absent, but with `blank`.
+
+    Unknown keys are refused, and keys that come twice, which might mean either value.
 
     Dependencies are coroutines, because FastAPI sends plain functions through a thread, which costs more than they do.
     """
 
     async def read(request: Request) -> dict[str, str]:
-        for key in request.query_params:
+        keys = [key for key, _ in request.query_params.multi_items()]
+        for key in keys:
             if key not in allowed:
                 raise InvalidInput(f'Unknown argument: "{key[:255]}"', field=key[:255])
-        found = {key: value for key, value in request.query_params.items() if value}
+            if keys.count(key) > 1:
+                raise InvalidInput(f'Argument "{key}" is given more than once.', field=key)
+        found = {key: value for key, value in request.query_params.items() if value or blank}
         for key, value in found.items():
             _no_nul(value, key)
         return found
@@ -81,23 +91,46 @@ async def json_body(request: Request, argument: str) -> object:
     """The decoded body, whatever content type it claims (old clients claim none).
 
     Raises:
-        InvalidInput: there is none, or it is not JSON.
+        InvalidInput: there is none, it is not JSON, or it is nested deeper than DEEPEST_BODY.
         TooLarge: it is longer than LARGEST_BODY.
     """
-    read = bytearray()
-    async for chunk in request.stream():
-        read += chunk
-        if len(read) > LARGEST_BODY:
-            raise TooLarge(f"The body has more than {LARGEST_BODY} bytes, which is the most that is taken.")
+    read = await _read(request)
     if not read.strip():
         raise InvalidInput(f'Missing argument: "{argument}"', field=argument)
     try:
         data = orjson.loads(read)
     except orjson.JSONDecodeError:
         raise InvalidInput("Request is not in valid JSON format") from None
+    if read.count(b"[") + read.count(b"{") > DEEPEST_BODY and _is_deep(data):  # counting is cheap, and nearly always no
+        raise InvalidInput(f"The body is nested more than {DEEPEST_BODY} levels deep.", field=argument)
     if b"\\u0000" in read:  # the only way that JSON can hold it
         _no_nul(data, argument)
     return data
+
+
+async def _read(request: Request) -> bytearray:
+    read = bytearray()
+    try:
+        async for chunk in request.stream():
+            read += chunk
+            if len(read) > LARGEST_BODY:
+                raise TooLarge(f"The body has more than {LARGEST_BODY} bytes, which is the most that is taken.")
+    except ClientDisconnect:  # nobody hears this; without it the log would tell of a failure of ours
+        raise InvalidInput("The connection ended before the body did.") from None
+    return read
+
+
+def _is_deep(data: object) -> bool:
+    """Whether there is anything below DEEPEST_BODY levels, looked at level by level and so without recursion."""
+    level: list[object] = [data]
+    for _ in range(DEEPEST_BODY + 1):
+        level = [
+            inner
+            for one in level
+            if isinstance(one, dict | list)
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+    return bool(level)
 
 
 async def wire_body(request: Request, kind: type[Body]) -> Body:

@@ -22,7 +22,9 @@ class ApiSettings(CommonSettings):
         default="queue", description="a change of a bay that is busy: queue behind it, or refuse, as Magnum does"
     )
     max_limit: int = Field(default=1000, ge=1, le=10_000, description="longest page of a list")
-    events_streams: int = Field(default=200, ge=0, le=10_000, description="event streams at a time; more are refused")
+    events_streams: int = Field(
+        default=200, ge=0, le=10_000, description="event streams at a time, a quarter of them for one project"
+    )
     seal_public_key_file: OptionalPath = Field(
         default=None, description="the provisioner's public key, base64; needed for bays whose nodes use the cloud"
     )

@@ -7,15 +7,21 @@ from collections.abc import Sequence
 from shared.domain.bay import Node
 
 
+def most_leaving(present: int, wanted: int, named: int) -> int:
+    """How many of `present` nodes leave on the way to `wanted`: the surplus, or as many as are named to be replaced."""
+    return named if wanted == present else max(present - wanted, 0)
+
+
 def leaving(workers: Sequence[Node], wanted: int, named: Sequence[str]) -> list[str]:
     """The server ids that leave when `workers` become `wanted`: those that the owner named, then the youngest.
 
-    Naming them all, and never leaving it to Heat's own order, is what lets the result be checked afterwards.
+    Naming them all, and never leaving it to Heat's own order, is what lets the result be checked afterwards. Nodes
+    that are named while the number stays are replaced: they leave, and Heat makes as many (docs/decisions/0010).
 
     Raises:
         ValueError: a named server is not a worker of the bay, or more are named than may leave.
     """
-    surplus = max(len(workers) - wanted, 0)
+    surplus = most_leaving(len(workers), wanted, len(set(named)))
     strangers = sorted(set(named) - {node.server_id for node in workers})
     if strangers:
         raise ValueError(f"{', '.join(strangers)} is no node of this bay")

@@ -90,13 +90,16 @@ def footprint(rendered: RenderedStack) -> Footprint:
     """Count what a stack will take.
 
     Raises:
-        ValueError: a count, a flavor or a size cannot be told from the parameters, or a file is missing; the driver's
-            fault, not the user's.
+        ValueError: a count, a flavor or a size cannot be told from the parameters, a file is missing, or something in a
+            template refers to itself; the driver's fault, not the user's.
     """
     registry = cast("Mapping[str, object]", rendered.environment.get("resource_registry") or {})
     defaults = cast("Mapping[str, object]", rendered.environment.get("parameter_defaults") or {})
     tally = _Tally({name: kind for name, kind in registry.items() if isinstance(kind, str)})
-    tally.template(Scope(parse(rendered.template), {**defaults, **rendered.parameters}, rendered.files), 1, 0)
+    try:
+        tally.template(Scope(parse(rendered.template), {**defaults, **rendered.parameters}, rendered.files), 1, 0)
+    except RecursionError:
+        raise ValueError("A part of a template, for instance a condition, refers to itself.") from None
     return tally.footprint()
 
 

@@ -78,7 +78,7 @@ class CommonSettings(BaseSettings):
     ready_file: OptionalPath = Field(default=None, description="there while database and bus answer; for health checks")
     time_scale: float = Field(default=1.0, gt=0, le=10)
     host_name: OptionalText = Field(
-        default=None, description="how this host is called in notifications; absent: the machine's name"
+        default=None, description="how this host is called in notifications and mservices; absent: the machine's name"
     )
     notifications: bool = Field(default=False, description="tell of every bay's changes as Magnum does (CADF)")
     notification_amqp_url: OptionalText = Field(

@@ -96,7 +96,7 @@ class _Loop(ABC):
 
     @abstractmethod
     async def _publish(self, conn: AsyncConnection, rows: list[outbox.OutboxRow]) -> int:
-        """Publish the rows and remove those that the broker has; how many it has not."""
+        """Publish the rows and remove those that the broker has; how many it would not take."""
 
 
 class _Messages(_Loop):
@@ -139,7 +139,8 @@ class _Notifications(_Loop):
     async def _publish(self, conn: AsyncConnection, rows: list[outbox.OutboxRow]) -> int:
         sent = await self._notifier.send([Outgoing(row.id, row.headers[outbox.NOTIFICATION], row.body) for row in rows])
         await outbox.remove(conn, sent.ids)
+        if sent.trouble is None:
+            return 0
         waiting = len(rows) - len(sent.ids)
-        if waiting:
-            _log.warning("notifications wait", service=self._queue, count=waiting, reason=sent.trouble)
+        _log.warning("notifications wait", service=self._queue, count=waiting, reason=sent.trouble)
         return waiting

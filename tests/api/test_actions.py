@@ -96,7 +96,7 @@ async def test_nodes_that_leave(system: System) -> None:
         ({"node_count": 2, "nodes_to_remove": [stranger]}, stranger),
         ({"node_count": 1, "nodes_to_remove": [one, one]}, one),
         ({"node_count": 2, "nodes_to_remove": [one, two]}, f"{one}, {two}"),
-        ({"node_count": 3, "nodes_to_remove": [three]}, three),
+        ({"node_count": 3, "nodes_to_remove": [stranger]}, stranger),
         ({"node_count": 4, "nodes_to_remove": [three]}, three),
     ):
         answer = act(system, uuid, "resize", body)
@@ -106,6 +106,21 @@ async def test_nodes_that_leave(system: System) -> None:
     assert answer.status_code == 202
     request = await request_of(system, uuid)
     assert (request["nodes_to_remove"], request["node_count"], request["was"]) == ([two], 1, 3)
+
+
+async def test_nodes_that_are_replaced(system: System) -> None:
+    """The number that the cluster will have anyway, and nodes that are named (magnum-auto-healer asks so)."""
+    uuid = cluster(system, node_count=3)
+    await put(system, uuid, "CREATE_COMPLETE")
+    one, two, _three = await workers(system, uuid, 3)
+    body = {"node_count": 3, "nodes_to_remove": [one, two]}
+    assert act(system, uuid, "resize", body).status_code == 202
+    request = await request_of(system, uuid)
+    assert (request["nodes_to_remove"], request["node_count"], request["was"]) == ([one, two], 3, 3)
+    assert act(system, uuid, "resize", {"node_count": 2}).status_code == 202
+    answer = act(system, uuid, "resize", {"node_count": 3, "nodes_to_remove": [one]})
+    assert "1 nodes are named and 0 may leave: there are 2, and 3 are wanted." in detail(answer)
+    assert act(system, uuid, "resize", {"node_count": 2, "nodes_to_remove": [two]}).status_code == 202
 
 
 async def test_nodegroups(system: System) -> None:
@@ -301,5 +316,22 @@ async def test_what_does_not_fit_is_refused_with_the_numbers(strict: System) -> 
         one = shown(strict, uuid)
         assert (one["status"], one["node_count"]) == ("CREATE_COMPLETE", 1)
         assert act(strict, uuid, "resize", {"node_count": 4}).status_code == 202, "three more fit"
+        await _after_a_failure(strict)
     finally:
         httpx.delete(place, headers=headers).raise_for_status()
+
+
+async def _after_a_failure(system: System) -> None:
+    """What is asked for on top of a failed change is counted from the nodes that stand, not from what was asked for."""
+    grown, shrunk = cluster(system), cluster(system)
+    for uuid, said, standing in ((grown, 5, 1), (shrunk, 1, 5)):
+        await put(system, uuid, "UPDATE_FAILED")
+        await system.sql("UPDATE bays SET node_count = $2 WHERE id = $1::uuid", uuid, said)
+        await workers(system, uuid, standing)
+    for count in (5, 6):
+        answer = act(system, grown, "resize", {"node_count": count})
+        assert answer.status_code == 403, "four or five more, though the row says five"
+        assert f" {count - 1} servers needed, 3 left" in detail(answer)
+    assert shown(system, grown)["status"] == "UPDATE_FAILED"
+    assert act(system, grown, "resize", {"node_count": 4}).status_code == 202
+    assert act(system, shrunk, "resize", {"node_count": 5}).status_code == 202, "they are there"

@@ -195,6 +195,36 @@ def test_body_of_no_use(system: System, path: str, raw: bytes, sentence: str) ->
     assert sentence.replace("{}", argument) in detail(answer)
 
 
+DEEP = "[" * 900 + '"\\u0000"' + "]" * 900
+
+
+@pytest.mark.parametrize("path", [*ARGUMENTS, "/v1/quotas", "/v1/federations"])
+@pytest.mark.parametrize(
+    "raw", [DEEP, DEEP.replace("\\u0000", ""), f'{{"labels": {DEEP}}}', '{"a":' * 900 + "1" + "}" * 900]
+)
+def test_a_body_nested_too_deep(system: System, path: str, raw: str) -> None:
+    """Each level costs Python's stack, which ends in the midst of a comparison or of a sentence about the value."""
+    answer = system.call("POST", path, raw=raw.encode(), user="admin")
+    assert answer.status_code == 400
+    assert detail(answer) == "The body is nested more than 32 levels deep."
+
+
+@pytest.mark.parametrize("path", ["/node_count", "/health_status_reason", "/labels/a", "/nope"])
+def test_a_patch_nested_too_deep(system: System, model: str, path: str) -> None:
+    raw = f'[{{"op": "replace", "path": "{path}", "value": {DEEP}}}]'.encode()
+    bay = system.bay(baymodel_id=model)["uuid"]
+    for where in (f"/v1/clusters/{bay}", f"/v1/baymodels/{model}", f"/v1/clusters/{bay}/nodegroups/default-worker"):
+        answer = system.call("PATCH", where, raw=raw, version="14")
+        assert answer.status_code == 400
+        assert detail(answer) == "The body is nested more than 32 levels deep."
+
+
+def test_a_body_of_many_flat_maps_is_not_deep(system: System) -> None:
+    patch = [{"op": "replace", "path": "/nope", "value": [{}]}] * 90
+    answer = system.call("PATCH", f"/v1/clusters/{system.bay()['uuid']}", patch)
+    assert "can't replace a non-existent object 'nope'" in detail(answer)
+
+
 def test_keypair_is_looked_for_when_a_bay_is_made(system: System) -> None:
     model = system.baymodel(keypair_id="nobody-has-this")
     answer = system.call("POST", "/v1/bays", {"baymodel_id": model["uuid"]})
@@ -244,3 +274,8 @@ def test_marker_that_nobody_has(system: System) -> None:
 @pytest.mark.parametrize("path", ["/v1/bays/a%00b", "/v1/baymodels/%00", "/v1/bays?marker=%00"])
 def test_nul_in_the_address(system: System, path: str) -> None:
     assert system.call("GET", path).status_code == 400
+
+
+def test_an_argument_that_comes_twice_might_mean_either(system: System) -> None:
+    refused = system.call("POST", "/v1/bays?dry_run=true&dry_run=false", {"baymodel_id": "zzz"})
+    assert (refused.status_code, detail(refused)) == (400, 'Argument "dry_run" is given more than once.')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]
@@ -105,6 +106,14 @@ def tampered() -> str:
     return "\n".join([*one[:-3], *other[-3:]])
 
 
+def of_version(number: int) -> str:
+    """A CSR of a version that there is not; its one is 0."""
+    der = base64.b64decode("".join(csr_of().splitlines()[1:-1]))
+    der = der.replace(b"\x02\x01\x00", bytes([2, 1, number]), 1)
+    text = base64.encodebytes(der).decode()
+    return f"-----BEGIN CERTIFICATE REQUEST-----\n{text}-----END CERTIFICATE REQUEST-----\n"
+
+
 @pytest.mark.parametrize(
     ("csr", "sentence"),
     [
@@ -117,8 +126,9 @@ def tampered() -> str:
         (csr_of(ec.generate_private_key(ec.SECP224R1())), "its curve secp224r1 is not allowed"),
         (tampered(), "Received invalid csr: "),
         (csr_of().replace("CERTIFICATE REQUEST", "CERTIFICATE"), "it is not a PEM certificate request"),
+        (of_version(5), "it is not a PEM certificate request"),
     ],
-    ids=["empty", "text", "long", "null", "number", "rsa1024", "p224", "tampered", "certificate"],
+    ids=["empty", "text", "long", "null", "number", "rsa1024", "p224", "tampered", "certificate", "version"],
 )
 def test_csr_that_cannot_be_signed(system: System, csr: object, sentence: str) -> None:
     answer = system.call("POST", "/v1/certificates", {"bay_uuid": "any", "csr": csr})
@@ -135,9 +145,11 @@ def test_which_bay(system: System) -> None:
 
 async def test_bay_without_tls(system: System) -> None:
     bay = system.bay(baymodel_id=system.baymodel(tls_disabled=True, apiserver_port=8081)["uuid"])
-    answer = system.call("POST", "/v1/certificates", {"bay_uuid": bay["uuid"], "csr": csr_of()})
-    assert answer.status_code == 400
-    assert "TLS is disabled" in detail(answer)
+    for field, word in (("bay_uuid", "Bay"), ("cluster_uuid", "Cluster")):
+        answer = system.call("POST", "/v1/certificates", {field: bay["uuid"], "csr": csr_of()})
+        assert answer.status_code == 400
+        words = f"{word} {bay['uuid']} has no certificate authority, because its TLS is disabled."
+        assert detail(answer) == words
 
 
 async def test_refusal_of_the_authority(system: System) -> None:

@@ -195,6 +195,15 @@ async def test_dry_run_shows_all_and_changes_nothing(system: System) -> None:
     assert refused.status_code == 400
 
 
+@pytest.mark.parametrize("query", ["?dry_run", "?dry_run=", "?dry_run=maybe"])
+async def test_a_dry_run_is_never_taken_for_a_real_one(system: System, query: str) -> None:
+    body = {"name": unique("dry"), "cluster_template_id": template(system)["uuid"]}
+    answer = system.call("POST", f"/v1/clusters{query}", body)
+    assert answer.status_code == 400
+    assert "field/attribute dry_run" in detail(answer)
+    assert system.call("GET", f"/v1/clusters/{body['name']}").status_code == 404
+
+
 # zero nodes, missing templates
 
 

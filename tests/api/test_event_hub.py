@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -60,7 +60,7 @@ def reading(subscription: Subscription) -> Watching:
 
 async def test_nobody_watches_nothing_is_asked_and_all_share_one_question(system: System, source: Counting) -> None:
     bays = [UUID((await asyncio.to_thread(system.bay))["uuid"]) for _ in range(3)]
-    hub = Hub(source, most=100, pause=0.01)
+    hub = Hub(source, most=120, pause=0.01)
     assert [hub.streams, hub.polling] == [0, False]
     watchers = [hub.subscribe(bay, None) for bay in bays for _ in range(10)]
     for watcher in watchers:
@@ -80,6 +80,18 @@ async def test_nobody_watches_nothing_is_asked_and_all_share_one_question(system
     again = hub.subscribe(bays[0], None)
     await reading(again).until("operation")
     assert source.asked > asked
+    await hub.close()
+
+
+async def test_one_project_cannot_take_all_places(source: Counting) -> None:
+    hub = Hub(source, most=12, pause=60)
+    taken = [hub.subscribe(uuid4(), None, owner="greedy") for _ in range(3)]
+    with pytest.raises(Unavailable, match="Your project has as many event streams here as it may have") as caught:
+        hub.subscribe(uuid4(), None, owner="greedy")
+    assert caught.value.retry_after > 0
+    hub.subscribe(uuid4(), None, owner="modest")
+    taken[0].close()
+    hub.subscribe(uuid4(), None, owner="greedy")
     await hub.close()
 
 

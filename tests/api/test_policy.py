@@ -264,6 +264,13 @@ def test_the_gateway_does_not_start_with_a_broken_file(tmp_path: Path) -> None:
     assert ended.stderr == f"jeroboam-api: {path}: the rule cluster:get cannot be understood: 'role:admin and'\n"
 
 
+OF_CLUSTERS = (
+    *(f"nodegroup:{action}" for action in ("get", "get_all", "create", "update", "delete")),
+    *("credential:rotate", "certificate:rotate_ca"),
+)
+"""What hangs on a cluster: a file may ask for the cluster's user."""
+
+
 def test_a_file_rules_the_gateway(tmp_path: Path) -> None:
     """Users see their own clusters only, but published templates all the same; certificates are the whole project's."""
     rules = {
@@ -271,6 +278,7 @@ def test_a_file_rules_the_gateway(tmp_path: Path) -> None:
         "clustertemplate:get": "rule:admin_or_user",
         "cluster:update": "rule:context_is_admin",
         "certificate:get": "rule:admin_or_project_reader",
+        **dict.fromkeys(OF_CLUSTERS, "rule:context_is_admin or rule:is_user"),
     }
     path = written(tmp_path / "policy.yaml", rules)
     with database() as dsn, running(dsn, tmp_path, JEROBOAM_POLICY_FILE=str(path)) as system:
@@ -293,6 +301,23 @@ def test_a_file_rules_the_gateway(tmp_path: Path) -> None:
         assert system.call("GET", f"/v1/certificates/{bay['uuid']}", user="reader").status_code in {200, 404}
         patch = [{"op": "replace", "path": "/node_count", "value": 2}]
         assert detail(system.call("PATCH", where, patch)) == "Policy doesn't allow bay:update to be performed."
+        groups = f"/v1/clusters/{bay['uuid']}/nodegroups"
+        refused = [
+            system.call(method, path_, body, user="reader", version="14")
+            for method, path_, body in (
+                ("GET", f"{groups}/default-worker", None),
+                ("GET", groups, None),
+                ("POST", groups, {"name": "x"}),
+                ("PATCH", f"{groups}/default-worker", []),
+                ("DELETE", f"{groups}/default-worker", None),
+                ("PATCH", f"/v1/credentials/{bay['uuid']}", None),
+                ("PATCH", f"/v1/certificates/{bay['uuid']}", None),
+            )
+        ]
+        assert [detail(one) for one in refused] == [
+            f"Policy doesn't allow {rule} to be performed." for rule in OF_CLUSTERS
+        ]
+        assert system.call("GET", groups, version="14").status_code == 200
 
 
 def test_the_sample_is_the_code_s() -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import socket
+import time
+from urllib.parse import urlsplit
+
 import pytest
 
 from tests.api.harness import LATEST, VERSION, System, detail
@@ -180,6 +184,20 @@ def test_unknown_query_key(system: System, path: str) -> None:
 def test_body_that_is_too_long(system: System) -> None:
     answer = system.call("POST", "/v1/bays", raw=b"[" + b" " * 300_000 + b"]")
     assert answer.status_code == 413
+
+
+def test_a_client_that_goes_in_the_midst_of_its_body(system: System) -> None:
+    """It is no failure of ours, so the log tells of a refusal only."""
+    url = urlsplit(system.api_url)
+    head = f"POST /v1/bays HTTP/1.1\r\nHost: x\r\nX-Auth-Token: {system.token('demo')}\r\nContent-Length: 500\r\n\r\n{{"
+    log, before = system.home / "api.log", (system.home / "api.log").stat().st_size
+    with socket.create_connection((url.hostname, url.port)) as client:
+        client.sendall(head.encode())
+    give_up = time.monotonic() + 20
+    while b'"path":"/v1/bays"' not in log.read_bytes()[before:]:
+        assert time.monotonic() < give_up
+        time.sleep(0.02)
+    assert b"unforeseen" not in log.read_bytes()[before:]
 
 
 def test_latest_is_understood_with_any_path(system: System) -> None:

@@ -267,6 +267,19 @@ async def test_a_batch_ends_at_the_first_that_is_not_confirmed(exchange: Exchang
     assert sent.trouble is not None
 
 
+async def test_what_a_slow_broker_does_not_take_in_time_is_for_another_time(exchange: Exchange) -> None:
+    """Nothing is cut off half-way, so nothing comes twice, and the connection stays."""
+    notifier = await exchange.up()
+    left = [outgoing(notice(number)) for number in range(1, 1501)]
+    async with asyncio.timeout(PATIENCE):
+        while left:
+            sent = await notifier.send(left, timeout=1.0)
+            assert sent.trouble is None
+            assert sent.ids == [one.id for one in left[: len(sent.ids)]] != []
+            left = left[len(sent.ids) :]
+    assert [number_of(message) for message in await exchange.read(1500)] == list(range(1, 1501))
+
+
 async def test_the_relay_sends_in_order_and_forgets(service: Service, exchange: Exchange) -> None:
     await service.write(*range(1, 131))
     async with service.relaying(await exchange.up()):

@@ -9,7 +9,7 @@ from uuid import uuid4
 import asyncpg  # type: ignore[import-untyped]
 
 from shared.db.migrate import check, current, upgrade
-from tests.support.database import migrated_database
+from tests.support.database import as_role, migrated_database
 from tests.support.servers import fresh_database, postgres_url
 
 
@@ -53,6 +53,20 @@ async def test_rows_of_the_first_release_get_what_the_second_brings() -> None:
     ]
     shown = json.loads(template.replace("\x01", ""))
     assert (shown["labels"], shown["driver"], shown["project_id"]) == ({}, "", "p")
+
+
+async def test_a_gateway_of_the_first_release_makes_whole_bays_in_the_second_schema() -> None:
+    async with migrated_database() as dsn:
+        bay = await _a_bay(as_role(dsn, "jb_api"))
+        connection = await asyncpg.connect(dsn)
+        try:
+            groups = await connection.fetch("SELECT bay_id, name, role, min_node_count FROM nodegroups ORDER BY seq")
+        finally:
+            await connection.close()
+    assert [tuple(group) for group in groups] == [
+        (bay, "default-master", "master", 1),
+        (bay, "default-worker", "worker", 0),
+    ]
 
 
 async def _a_bay(dsn: str) -> object:

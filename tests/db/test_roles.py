@@ -47,7 +47,16 @@ FORBIDDEN_COLUMNS = {
     ("jb_certs", "UPDATE", "bays"): {"wanted", "node_count", "stack_id", "spec"},
     ("jb_scaler", "UPDATE", "bays"): {"wanted", "node_count", "stack_id", "spec"},
     **{
-        (role, "UPDATE", "operations"): {"id", "bay_id", "kind", "request", "requested_by", "seq", "warnings"}
+        (role, "UPDATE", "operations"): {
+            "id",
+            "bay_id",
+            "deadline",
+            "kind",
+            "request",
+            "requested_by",
+            "seq",
+            "warnings",
+        }
         for role in SERVICE_ROLES
     },
     ("jb_api", "UPDATE", "operations"): {"deadline", "lease_token", "memo", "request", "warnings"},

@@ -57,6 +57,16 @@ def test_nobody_leaves_when_the_bay_grows() -> None:
     assert leaving(_workers(2), 4, []) == []
 
 
+def test_the_named_are_replaced_when_the_number_stays() -> None:
+    """And nobody else leaves (docs/decisions/0010)."""
+    assert leaving(_workers(3), 3, ["s2", "s0"]) == ["s2", "s0"]
+    assert leaving(_workers(3), 3, []) == []
+    with pytest.raises(ValueError, match="1 nodes are named but only 0 may leave"):
+        leaving(_workers(3), 4, ["s0"])
+    with pytest.raises(ValueError, match="no node of this bay"):
+        leaving(_workers(3), 3, ["zz"])
+
+
 @pytest.mark.parametrize(("named", "why"), [(["zz"], "no node of this bay"), (["s0", "s1", "s2"], "only 1 may leave")])
 def test_wrong_names_are_refused(named: list[str], why: str) -> None:
     with pytest.raises(ValueError, match=why):

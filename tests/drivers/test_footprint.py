@@ -176,3 +176,9 @@ def test_a_template_within_itself_ends() -> None:
     )
     with pytest.raises(ValueError, match="deep"):
         footprint(endless)
+
+
+def test_a_condition_that_refers_to_itself_ends() -> None:
+    text = "conditions: {a: {not: b}, b: a}\nresources: {net: {type: 'OS::Neutron::Net', condition: a}}"
+    with pytest.raises(ValueError, match="refers to itself"):
+        footprint(stack(text))

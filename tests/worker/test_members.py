@@ -47,6 +47,13 @@ def test_a_node_whose_removal_failed_is_none_any_more() -> None:
     assert broken_members(listed, NODES) == Broken(("0",), 1)
 
 
+def test_a_node_that_was_to_leave_and_did_not_is_none_any_more() -> None:
+    """The stack's outputs tell who it is that stays; a failed replacement leaves the old one in the group."""
+    listed = [*STANDS, *_group("workers", 1, "CREATE_FAILED", server="errs")]
+    assert broken_members([*MASTERS, *listed], NODES, {"master-0", "worker-0"}) == Broken(("1",), 1)
+    assert broken_members([*MASTERS, *listed], NODES, {"master-0"}) == Broken(("0", "1"), 2)
+
+
 def test_neither_masters_nor_other_groups_are_touched() -> None:
     listed = [*_group("masters", 0, "UPDATE_FAILED", server="master-0"), *PORTS, *STANDS]
     assert not broken_members([*listed, *_group("masters", 1, "CREATE_FAILED", server="m")], NODES)

@@ -26,7 +26,8 @@ from shared.domain.errors import InvalidInput, NotFound
 
 Asked = Annotated[dict[str, str], Depends(query(*KEYS))]
 Rollback = Annotated[dict[str, str], Depends(query("rollback"))]
-Rehearsed = Annotated[dict[str, str], Depends(query("dry_run"))]
+Rehearsed = Annotated[dict[str, str], Depends(query("dry_run", blank=True))]
+"""A bare `?dry_run` is refused: whoever forgot the value must not get a real bay."""
 Ident = Annotated[str, Path(description="uuid or name; a name must mean one thing", examples=["k8sbay"])]
 
 _ROLLBACK_FROM: Final = 3

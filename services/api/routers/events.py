@@ -101,7 +101,7 @@ def add_events(router: APIRouter, face: Face) -> None:
         """
         after = _number("Last-Event-ID", last_event_id) if last_event_id else _number("after", asked.get("after"))
         found = await lookup.show(context, face, facts.caller, ident)
-        return EventStream(context.events.subscribe(found.id, after))
+        return EventStream(context.events.subscribe(found.id, after, owner=facts.caller.project_id))
 
 
 def _number(field: str, given: str | None) -> int | None:

@@ -76,17 +76,18 @@ async def sign(context: Context, facts: Facts, body: CertificateCreate) -> Certi
         Unavailable: no signature in time; the same request again is safe and gets the same certificate.
     """
     kind = _kind(body.ca_cert_type)
+    face = BAY if body.bay_uuid else CLUSTER
     check_csr(body.csr)  # 1
     try:
-        bay = await _bay(context, facts, BAY if body.bay_uuid else CLUSTER, body.bay, "certificate:create")
+        bay = await _bay(context, facts, face, body.bay, "certificate:create")
     except NotFound as error:
         raise InvalidInput(error.message, field="bay_uuid" if body.bay_uuid else "cluster_uuid") from None
     if bay.spec.get("tls_disabled"):
-        raise InvalidInput(f"Bay {bay.id} has no certificate authority, because its TLS is disabled.")
+        raise InvalidInput(f"{face.word} {bay.id} has no certificate authority, because its TLS is disabled.")
     async with context.engine.begin() as conn:  # 2
         if await authorities.current(conn, bay.id, kind) is None:
             raise InvalidInput(
-                f"Bay {bay.id} has no {kind} certificate authority yet; its status is {bay.status.value}."
+                f"{face.word} {bay.id} has no {kind} certificate authority yet; its status is {bay.status.value}."
             )
         request_id = await sign_requests.add(
             conn, bay_id=bay.id, authority_kind=kind, requester=facts.caller.user_id, csr=body.csr

@@ -106,7 +106,9 @@ class _Watch:
 class Subscription:
     """One stream. It takes one of the hub's places until `close`."""
 
-    def __init__(self, hub: Hub, watch: _Watch, after: int | None, longest: float) -> None:
+    def __init__(self, hub: Hub, watch: _Watch, after: int | None, longest: float, owner: str = "") -> None:
+        self.owner = owner
+        """The project that asked for it."""
         self._hub = hub
         self._watch = watch
         self._sent = after
@@ -228,11 +230,15 @@ class Subscription:
 
 
 class Hub:
-    """All streams of the process. `most` is how many there may be, `longest` and `pause` are in seconds."""
+    """All streams of the process. `most` is how many there may be, `longest` and `pause` are in seconds.
+
+    One project gets a quarter of the places, at least two, so that nobody can take them all.
+    """
 
     def __init__(self, source: Source, *, most: int, longest: float = LONGEST, pause: float = PAUSE) -> None:
         self.source = source
         self._most = most
+        self._share = max(2, most // 4)
         self._longest = longest
         self._pause = pause
         self._watches: dict[UUID, _Watch] = {}
@@ -250,19 +256,23 @@ class Hub:
         """Whether the database is being asked."""
         return self._poller is not None and not self._poller.done()
 
-    def subscribe(self, bay_id: UUID, after: int | None) -> Subscription:
+    def subscribe(self, bay_id: UUID, after: int | None, *, owner: str = "") -> Subscription:
         """A stream of this bay's events after that number of its history; None: from the present state on.
 
+        `owner` is the project that asks, which need not be the bay's.
+
         Raises:
-            Unavailable: there are as many as there may be, or the process is about to end.
+            Unavailable: there are as many as there may be, or as one project may have, or the process is about to end.
         """
         if self._ending or self.streams >= self._most:
             raise Unavailable("There are as many event streams here as there may be.", retry_after=_retry_after())
+        if sum(watcher.owner == owner for watcher in self._all()) >= self._share:
+            raise Unavailable("Your project has as many event streams here as it may have.", retry_after=_retry_after())
         watch = self._watches.get(bay_id)
         if watch is None:
             watch = self._watches[bay_id] = _Watch(bay_id)
             self._wake.set()
-        made = Subscription(self, watch, after, self._longest * random.uniform(0.9, 1.0))
+        made = Subscription(self, watch, after, self._longest * random.uniform(0.9, 1.0), owner)
         watch.watchers.add(made)
         if not self.polling:
             self._poller = asyncio.create_task(self._poll())

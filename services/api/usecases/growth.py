@@ -27,9 +27,11 @@ T = TypeVar("T")
 class Grows(Exception):
     """The change is fine but for the cloud's quotas, which were not looked at yet."""
 
-    def __init__(self, bay: Bay, node_count: int) -> None:
+    def __init__(self, bay: Bay, was: int, node_count: int) -> None:
         super().__init__()
         self.bay = bay
+        self.was = was
+        """How many workers are counted as there already."""
         self.node_count = node_count
 
 
@@ -44,12 +46,13 @@ async def fitting(context: Context, facts: Facts, attempt: Callable[[bool], Awai
     try:
         return await attempt(False)
     except Grows as grows:
-        await _check(context, facts, grows.bay, grows.node_count)
+        await _check(context, facts, grows)
     return await attempt(True)
 
 
-async def _check(context: Context, facts: Facts, bay: Bay, node_count: int) -> None:
+async def _check(context: Context, facts: Facts, grows: Grows) -> None:
     """The difference between the bay's stack then and now; an administrator's token tells only of their own project."""
+    bay = grows.bay
     driver, settings = registry.by_name(bay.driver), context.settings
     place = Place(f"{facts.base_url}/v1", settings.keystone_url, settings.region)
     now, then = (
@@ -66,7 +69,7 @@ async def _check(context: Context, facts: Facts, bay: Bay, node_count: int) -> N
                 place=place,
             ),
         ).footprint
-        for count in (bay.node_count, node_count)
+        for count in (grows.was, grows.node_count)
     )
     if bay.project_id == facts.caller.project_id:
         await headroom.check(context.cloud_of(facts.caller, facts.token), bay.project_id, difference(then, now))

@@ -19,14 +19,12 @@ from services.api.usecases import lookup, one_cluster
 from services.api.usecases.nodegroup_patch import OF_NODES, check_range, wanted_range
 from services.api.usecases.nodegroup_shown import LABELS_FROM, brief, full
 from services.api.usecases.patches import PatchItem
+from services.api.usecases.plan_bay import NO_ZERO
 from shared.contracts.http.nodegroups import NodegroupCreate
 from shared.db.repositories import nodegroups
 from shared.db.repositories.documents import Document, Shelf
 from shared.db.repositories.nodegroups import MASTER, Nodegroup
 from shared.domain.errors import Conflict, InvalidInput, NotFound
-
-ZERO_FROM: Final = 10
-"""The microversion from which a group may have no nodes."""
 
 _SORT: Final[dict[str, Callable[[Nodegroup], Any]]] = {
     "id": lambda group: group.number,
@@ -52,8 +50,7 @@ async def list_page(context: Context, facts: Facts, cluster: str, asked: Mapping
     Raises:
         NotFound: no such cluster, or the marker is no group of it.
     """
-    context.policy.enforce(facts.caller, "nodegroup:get_all")
-    bay = await one_cluster.seen(context, facts.caller, cluster)
+    bay = await one_cluster.seen(context, facts.caller, cluster, "nodegroup:get_all")
     page = read_page(asked, _SHELF, most=context.settings.max_limit)
     async with context.engine.connect() as conn:
         groups = await nodegroups.of_bay(conn, bay.id)
@@ -75,8 +72,7 @@ async def show(context: Context, facts: Facts, cluster: str, ident: str) -> dict
     Raises:
         NotFound: no such cluster, or no such group of it.
     """
-    context.policy.enforce(facts.caller, "nodegroup:get")
-    bay = await one_cluster.seen(context, facts.caller, cluster)
+    bay = await one_cluster.seen(context, facts.caller, cluster, "nodegroup:get")
     async with context.engine.connect() as conn:
         found = await nodegroups.get(conn, bay.id, ident)
     if found is None:
@@ -95,8 +91,7 @@ async def create(context: Context, facts: Facts, cluster: str, body: NodegroupCr
     least = _least(facts, body)
     if facts.version < LABELS_FROM and (unknown := [name for name in OF_NODES if getattr(body, name) is not None]):
         raise InvalidInput(f"Unknown attribute for argument nodegroup: {', '.join(unknown)}", field=unknown[0])
-    context.policy.enforce(facts.caller, "nodegroup:create")
-    bay = await one_cluster.seen(context, facts.caller, cluster)
+    bay = await one_cluster.seen(context, facts.caller, cluster, "nodegroup:create")
     if not bay.api_address:
         raise Conflict("Cluster API address is not available yet")
     async with context.engine.connect() as conn:
@@ -120,9 +115,9 @@ async def change(context: Context, facts: Facts, cluster: str, ident: str, items
         InvalidInput: the patch touches anything else.
         Conflict: node_count would be out of the range, or the range is none.
     """
-    context.policy.enforce(facts.caller, "nodegroup:update")
     async with context.engine.begin() as conn:
         bay = await lookup.hold(context, conn, CLUSTER, facts.caller, cluster)
+        context.policy.enforce(facts.caller, "nodegroup:update", project_id=bay.project_id, user_id=bay.user_id)
         group = await nodegroups.get(conn, bay.id, ident)
         if group is None:
             raise missing(ident)
@@ -142,8 +137,7 @@ async def delete(context: Context, facts: Facts, cluster: str, ident: str) -> No
         NotFound: no such cluster, or no such group of it.
         InvalidInput: in every other case.
     """
-    context.policy.enforce(facts.caller, "nodegroup:delete")
-    bay = await one_cluster.seen(context, facts.caller, cluster)
+    bay = await one_cluster.seen(context, facts.caller, cluster, "nodegroup:delete")
     async with context.engine.connect() as conn:
         found = await nodegroups.get(conn, bay.id, ident)
     if found is None:
@@ -166,10 +160,8 @@ def _place(groups: list[Nodegroup], marker: UUID) -> int:
 
 def _least(facts: Facts, body: NodegroupCreate) -> int:
     """The lower end of a new group's range; below 1.10 no group may be without nodes."""
-    if facts.version >= ZERO_FROM:
+    if facts.version >= CLUSTER.zero_nodes_from:
         return body.min_node_count or 0
     if 0 in (body.node_count, body.min_node_count):
-        raise InvalidInput(
-            "Resizing a nodegroup to zero is not supported in the provided microversion.", field="node_count"
-        )
+        raise InvalidInput(NO_ZERO, field="node_count")
     return body.min_node_count or 1

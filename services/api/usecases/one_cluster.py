@@ -10,10 +10,13 @@ from shared.domain.bay import Bay
 from shared.openstack.validate import Caller
 
 
-async def seen(context: Context, caller: Caller, ident: str) -> Bay:
+async def seen(context: Context, caller: Caller, ident: str, rule: str | None = None) -> Bay:
     """The cluster of that uuid or name. For a change, `lookup.hold` gives it.
 
+    With `rule`, the policy is asked about this cluster, so that an operator's file may name its user or project.
+
     Raises:
+        Forbidden: the policy says no.
         NotFound: there is none that the caller may see.
         Conflict: the name means several.
     """
@@ -23,4 +26,6 @@ async def seen(context: Context, caller: Caller, ident: str) -> Bay:
         bay = await bays.get(conn, found.id)
     if bay is None:
         raise CLUSTER.missing(ident)
+    if rule is not None:
+        context.policy.enforce(caller, rule, project_id=bay.project_id, user_id=bay.user_id)
     return bay

@@ -16,9 +16,11 @@ from shared.contracts.http.base import bad
 from shared.db.repositories import nodegroups, operations, stacks
 from shared.db.repositories.nodegroups import MASTER, WORKER, Nodegroup
 from shared.domain.bay import Bay
+from shared.domain.bay_state import BayStatus
 from shared.domain.errors import InvalidInput, NotFound
 from shared.domain.operation import OperationKind
 from shared.domain.queue import DEFAULT_WORKERS, Door
+from shared.domain.scaling import most_leaving
 from shared.drivers import registry
 
 _SHOWN: Final = 10
@@ -50,9 +52,9 @@ async def ask(
     """
     group = await _group(conn, bay, nodegroup)
     _check_count(facts, face, group, node_count)
-    if named:
-        await _check_named(conn, bay, named, node_count)
+    anew = await _check_named(conn, bay, named, node_count) if named else 0
     check_kind(registry.by_name(bay.driver), OperationKind.RESIZE)
+    was = await _was(conn, bay)
     await operations.ask(
         conn,
         bay,
@@ -69,8 +71,9 @@ async def ask(
         door=door,
         word=face.one,
     )
-    if node_count > bay.node_count and not fits:
-        raise Grows(bay, node_count)
+    # Heat makes the nodes that take others' places while those still stand, so there has to be room for both.
+    if (most := max(node_count, was + anew)) > was and not fits:
+        raise Grows(bay, was, most)
 
 
 async def _group(conn: AsyncConnection, bay: Bay, ident: str) -> Nodegroup:
@@ -94,8 +97,18 @@ def _check_count(facts: Facts, face: Face, group: Nodegroup, node_count: int) ->
         )
 
 
-async def _check_named(conn: AsyncConnection, bay: Bay, named: Sequence[str], wanted: int) -> None:
-    """Refuse nodes that cannot be the ones that leave.
+async def _was(conn: AsyncConnection, bay: Bay) -> int:
+    """How many workers the change follows on: what was last asked for, but after a failed change those that stand.
+
+    After 2 → 5 has failed the row says 5: whoever then asks for 5 asks for three more, and not for none.
+    """
+    if bay.status is not BayStatus.UPDATE_FAILED or await operations.live(conn, bay.id):
+        return bay.node_count
+    return sum(node.role == WORKER for node in await stacks.nodes_of(conn, bay.id))
+
+
+async def _check_named(conn: AsyncConnection, bay: Bay, named: Sequence[str], wanted: int) -> int:
+    """Refuse nodes that cannot be the ones that leave; how many are made in their place (docs/decisions/0010).
 
     How many may leave follows from what the bay will have once the queue is empty; with no queue, from what it has,
     which after a failed change is not what was last asked for.
@@ -107,6 +120,7 @@ async def _check_named(conn: AsyncConnection, bay: Bay, named: Sequence[str], wa
     if strangers := [server for server in named if server not in workers]:
         raise bad("nodes_to_remove", ", ".join(strangers[:_SHOWN]), "No such node is in the nodegroup.")
     current = bay.node_count if await operations.live(conn, bay.id) else len(workers)
-    if len(named) > (surplus := max(current - wanted, 0)):
+    if len(named) > (surplus := most_leaving(current, wanted, len(named))):
         why = f"{len(named)} nodes are named and {surplus} may leave: there are {current}, and {wanted} are wanted."
         raise bad("nodes_to_remove", ", ".join(named[:_SHOWN]), why)
+    return len(named) if wanted == current else 0

@@ -20,8 +20,7 @@ async def credential(context: Context, facts: Facts, ident: str) -> NoReturn:
         NotFound, Conflict: there is no such cluster, or several.
         InvalidInput: its driver has no flow for it, as so far none has.
     """
-    bay = await one_cluster.seen(context, facts.caller, ident)
-    context.policy.enforce(facts.caller, "credential:rotate", project_id=bay.project_id)
+    await one_cluster.seen(context, facts.caller, ident, "credential:rotate")
     raise InvalidInput("Rotating the credential is not supported by this driver.")
 
 
@@ -32,8 +31,7 @@ async def authority(context: Context, facts: Facts, ident: str) -> NoReturn:
         NotFound, Conflict: there is no such cluster, or several.
         InvalidInput: it has none, or its driver has no flow for it, as so far none has.
     """
-    bay = await one_cluster.seen(context, facts.caller, ident)
-    context.policy.enforce(facts.caller, "certificate:rotate_ca", project_id=bay.project_id)
+    bay = await one_cluster.seen(context, facts.caller, ident, "certificate:rotate_ca")
     if bay.spec.get("tls_disabled"):
         raise InvalidInput("Rotating the CA certificate on a non-TLS cluster is not supported.")
     raise InvalidInput("Rotating the CA certificate is not supported by this driver.")

@@ -115,15 +115,17 @@ _LINE: Final = """json_build_object(
     'at', h.at, 'event', h.event, 'was', h.was, 'became', h.became, 'reason', h.reason, 'operation_id', h.operation_id
 )::text"""
 
-# How the planner is led: what follows must cost by what is watched, never by what there is. So everything is asked bay
-# by bay (LATERAL), by the indexes on `bay_id`, and `OFFSET 0` keeps conditions from being moved inwards, where they
-# would be computed for every operation there is, or be taken for a reason to walk through the history of all bays.
+# How the planner is led: what follows must cost by what is news, never by what there is, neither by bays that nobody
+# watches nor by how much a watched one has behind it. So everything is asked bay by bay (LATERAL), by the indexes on
+# `bay_id` and `seq`, and `OFFSET 0` keeps conditions from being moved inwards, where they would be computed for every
+# operation there is, or be taken for a reason to walk through the history of all bays.
 
-_HISTORY: Final = """(
+_ONWARDS: Final = """(
     SELECT *, lead(at) OVER onwards = at AND lead(event) OVER onwards = 'update asked' AS passing
-    FROM bay_history WHERE bay_id = {bay} WINDOW onwards AS (ORDER BY seq) OFFSET 0
+    FROM bay_history WHERE bay_id = {bay} AND seq > {after} WINDOW onwards AS (ORDER BY seq) OFFSET 0
 )"""
-"""`passing`: the end of a change with which the next in the queue began, in one transaction; nobody could see it."""
+"""The history of a bay after a number. `passing`: the end of a change with which the next in the queue began, in one
+transaction; nobody could see it. That is told by the row behind it, so nothing before is needed."""
 
 _TOLD: Final = f"""(
     SELECT o.bay_id, o.id, o.seq, {_LIVE} AS live, md5(d.text) AS digest, d.text
@@ -139,14 +141,19 @@ _LOOK: Final = f"""
     ), known AS MATERIALIZED (
         SELECT * FROM unnest($4::uuid[], $5::text[]) AS k (id, digest)
     ), candidates AS MATERIALIZED (
-        SELECT c.id, k.digest
-        FROM watched w
-        CROSS JOIN LATERAL (
+        SELECT k.id, k.digest FROM known k
+        UNION ALL
+        SELECT c.id, NULL
+        FROM watched w CROSS JOIN LATERAL (
+            SELECT o.id FROM operations o WHERE o.bay_id = w.bay_id AND o.seq > w.operation OFFSET 0
+        ) c
+        UNION ALL
+        SELECT c.id, NULL
+        FROM watched w CROSS JOIN LATERAL (
             SELECT o.id, o.seq, {_LIVE} AS live, max(o.seq) OVER () AS newest
             FROM operations o WHERE o.bay_id = w.bay_id OFFSET 0
         ) c
-        LEFT JOIN known k ON k.id = c.id
-        WHERE c.live OR k.id IS NOT NULL OR c.seq > coalesce(w.operation, c.newest - 1)
+        WHERE w.operation IS NULL AND (c.live OR c.seq = c.newest)
     )
     SELECT 1 AS place, 'operation' AS kind, t.*
     FROM candidates c CROSS JOIN LATERAL {_TOLD} t
@@ -155,9 +162,10 @@ _LOOK: Final = f"""
     SELECT 2, 'line', h.bay_id, NULL, h.seq, NULL, NULL, {_LINE}
     FROM watched w
     CROSS JOIN LATERAL (
-        SELECT h.*, max(h.seq) OVER () AS newest FROM {_HISTORY.format(bay="w.bay_id")} h OFFSET 0
-    ) h
-    WHERE h.seq > coalesce(w.history, h.newest - 1) AND h.passing IS NOT TRUE
+        SELECT coalesce(w.history, (SELECT max(n.seq) - 1 FROM bay_history n WHERE n.bay_id = w.bay_id)) AS seq OFFSET 0
+    ) last
+    CROSS JOIN LATERAL {_ONWARDS.format(bay="w.bay_id", after="last.seq")} h
+    WHERE h.passing IS NOT TRUE
     UNION ALL
     SELECT 3, 'gone', w.bay_id, NULL, 0, NULL, NULL, NULL
     FROM watched w
@@ -166,8 +174,8 @@ _LOOK: Final = f"""
 """  # noqa: S608 - our own words
 
 _LINES: Final = f"""
-    SELECT h.seq, {_LINE} AS text FROM {_HISTORY.format(bay="$1")} h
-    WHERE h.seq > $2 AND h.seq <= $3 AND h.passing IS NOT TRUE ORDER BY h.seq LIMIT $4
+    SELECT h.seq, {_LINE} AS text FROM {_ONWARDS.format(bay="$1", after="$2")} h
+    WHERE h.seq <= $3 AND h.passing IS NOT TRUE ORDER BY h.seq LIMIT $4
 """  # noqa: S608 - our own words
 
 # The minute: a transaction that has waited for the bay's lock bears the instant at which it began.
@@ -175,7 +183,7 @@ _ENDED: Final = f"""
     SELECT t.* FROM (
         SELECT o.id FROM operations o
         WHERE o.bay_id = $1 AND NOT {_LIVE} AND o.finished_at >= coalesce(
-            (SELECT max(h.at) FROM {_HISTORY.format(bay="$1")} h WHERE h.seq <= $2) - interval '1 minute', '-infinity'
+            (SELECT max(h.at) FROM bay_history h WHERE h.bay_id = $1 AND h.seq <= $2) - interval '1 minute', '-infinity'
         )
         ORDER BY o.seq DESC LIMIT 100
     ) c CROSS JOIN LATERAL {_TOLD} t ORDER BY t.seq

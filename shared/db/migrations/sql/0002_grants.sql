@@ -12,6 +12,3 @@ GRANT SELECT ON quotas TO jb_provisioner;
 GRANT SELECT ON services TO jb_api;
 GRANT SELECT, INSERT ON services TO jb_provisioner, jb_certs, jb_scaler;
 GRANT UPDATE (report_count, last_seen_up, updated_at) ON services TO jb_provisioner, jb_certs, jb_scaler;
-
--- A queued operation's time begins when it does.
-GRANT UPDATE (deadline) ON operations TO jb_provisioner, jb_certs, jb_scaler;
