@@ -60,6 +60,7 @@ lock: $(VENV)/dev  ## Resolve the lock files anew (needs uv)
 	@for set in "requirements.lock" "requirements-dev.lock --group dev"; do \
 	    uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-annotate --no-header \
 	        pyproject.toml requirements-build.in -o $$set; done
+	@$(BIN)/python -m scripts.client_venvs --lock
 
 clean:  ## Remove what was made here
 	rm -rf $(VENV) .jeroboam dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

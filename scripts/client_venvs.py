@@ -1,6 +1,6 @@
-"""One virtual environment for each unmodified client that `tests/clients` runs, at exact pins with hashes.
+"""One virtual environment for each unmodified client that the tests run, at exact pins with hashes.
 
-    python -m scripts.client_venvs            make all that are missing or stale, two at a time
+    python -m scripts.client_venvs            make those of `tests/clients` that are missing or stale, two at a time
     python -m scripts.client_venvs m200 sdk   these
     python -m scripts.client_venvs --lock     resolve the lock files anew (needs uv)
 
@@ -30,8 +30,12 @@ CLIENTS: dict[str, tuple[str, ...]] = {
     "m411": ("python-magnumclient==4.11.0", "python-openstackclient==10.5.0"),
     "v500": ("python-magnumclient==5.0.0", "python-openstackclient==10.5.0"),
     "sdk": ("openstacksdk==4.22.0",),
+    "tempest": ("tempest==47.0.0", "magnum-tempest-plugin==2.12.0"),
 }
 """What each is. Everything below them is pinned by the lock."""
+
+USUAL = tuple(name for name in CLIENTS if name != "tempest")
+"""Those of `tests/clients`; tempest has a suite of its own and is made only when it is asked for by name."""
 
 AT_ONCE = 2
 
@@ -49,7 +53,7 @@ def program(client: str, name: str) -> Path:
     return HOME / client / "bin" / name
 
 
-def ensure(names: Sequence[str] = tuple(CLIENTS)) -> dict[str, float]:
+def ensure(names: Sequence[str] = USUAL) -> dict[str, float]:
     """Make the environments that are missing or stale; the seconds that each took (0 for those that were there).
 
     Raises:
@@ -109,8 +113,8 @@ def main(arguments: Sequence[str]) -> int:
         print(f"No such client: {', '.join(sorted(unknown))}. There are: {', '.join(CLIENTS)}")
         return 2
     try:
-        for name, seconds in ensure(arguments or tuple(CLIENTS)).items():
-            print(f"{name:<6} {' '.join(CLIENTS[name]):<64} {f'{seconds:.1f} s' if seconds else 'is there'}")
+        for name, seconds in ensure(arguments or USUAL).items():
+            print(f"{name:<8} {' '.join(CLIENTS[name]):<64} {f'{seconds:.1f} s' if seconds else 'is there'}")
     except NoClients as reason:
         print(f"NOT RUN: clients ({reason})")
     except WrongPackage as found:

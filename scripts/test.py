@@ -18,6 +18,12 @@ from dataclasses import dataclass
 PYTHON = sys.executable
 BIN = PYTHON.rsplit("/", 1)[0]
 
+_CLOSING = re.compile(
+    r"^=*\s*(?:\d+ \w+,? ?)+ in [\d.]+s|^\d+ passed, \d+ failed, \d+ skipped$",
+    re.MULTILINE,
+)
+"""The last line of pytest, with its seconds, and that of a suite which is not pytest's."""
+
 
 @dataclass(frozen=True)
 class Suite:
@@ -39,7 +45,7 @@ class Result:
     @property
     def counts(self) -> dict[str, int]:
         """Passed, failed and skipped tests; empty for a suite that is no test run."""
-        last = re.findall(r"^=*\s*((?:\d+ \w+,? ?)+) in [\d.]+s", self.output, re.MULTILINE)
+        last = [found[0] for found in _CLOSING.finditer(self.output)]
         found = re.findall(r"(\d+) (passed|failed|skipped|error)", last[-1] if last else "")
         return {word: int(number) for number, word in found}
 

@@ -143,7 +143,8 @@ def _references(trial: Trial, enabled: Mapping[str, ResourceDefinition]) -> None
 
 
 def _attributes(engine: Engine, trial: Trial, enabled: Mapping[str, ResourceDefinition]) -> None:
-    for name, attribute, place in trial.template.attributes:
+    for node, attribute, place in trial.template.attributes:
+        name = node.name
         definition = enabled.get(name)
         if definition is None:
             continue

@@ -57,6 +57,14 @@ class Function(NamedTuple):
     condition_only: bool = False
 
 
+class Read(NamedTuple):
+    """A `get_attr` of the template: `node.name` is the resource, `place` where it stands."""
+
+    node: Attribute
+    attribute: str
+    place: str
+
+
 class Compiler:
     """Turns a template's raw values into nodes and notes what they name. `version` is a date."""
 
@@ -65,7 +73,7 @@ class Compiler:
         self.params: dict[str, str] = {}
         self.conditions: dict[str, str] = {}
         self.files: dict[str, str] = {}
-        self.attributes: list[tuple[str, str, str]] = []
+        self.attributes: list[Read] = []
 
     def value(self, raw: Any, place: str, *, in_condition: bool = False) -> Node:
         """Compile one value. Raises StackValidationFailed naming function and place."""
@@ -164,9 +172,10 @@ def _get_attr(compiler: Compiler, argument: Any, place: str) -> Node:
         raise StackValidationFailed(
             f'{place}: arguments to "get_attr" must be of the form [resource_name, attribute, (path), ...]'
         )
+    node = Attribute(name, [compiler.value(item, place) for item in path])
     if isinstance(path[0], str):
-        compiler.attributes.append((name, path[0], place))
-    return Attribute(name, [compiler.value(item, place) for item in path])
+        compiler.attributes.append(Read(node, path[0], place))
+    return node
 
 
 def _name_and_path(function: str, argument: Any, place: str) -> tuple[str, Sequence[Any]]:

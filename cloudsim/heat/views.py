@@ -10,6 +10,7 @@ from typing import Any
 
 from cloudsim.heat.errors import HeatFault
 from cloudsim.heat.preview import Changes, View
+from cloudsim.heat.resources.nested import StackKind
 from cloudsim.heat.stack import COMPLETE, Resource, Stack
 from cloudsim.heat.template import OutputDefinition, ResourceDefinition
 
@@ -83,7 +84,12 @@ def parameters(stack: Stack) -> dict[str, str]:
 
 def enabled_outputs(stack: Stack) -> Iterator[OutputDefinition]:
     """Outputs whose condition holds."""
-    return (one for one in stack.template.outputs.values() if one.condition is None or one.condition.evaluate(stack))
+    parent = stack.parent
+    if parent is not None and isinstance(parent.kind, StackKind):
+        found = parent.kind.outputs(parent, stack)
+    else:
+        found = stack.template.outputs.values()
+    return (one for one in found if one.condition is None or one.condition.evaluate(stack))
 
 
 def output(stack: Stack, definition: OutputDefinition) -> Body:

@@ -17,7 +17,15 @@ def write_access(folder: Path, keystone_url: str, *, api: str, control: str) -> 
     write_private(folder / "clouds.yaml", yaml.safe_dump({"clouds": clouds}, sort_keys=False))
     for user in clouds:
         name = "openrc" if user == "demo" else f"openrc.{user}"
-        write_private(folder / name, _openrc(user, keystone_url, JEROBOAM_API=api, JEROBOAM_CONTROL=control))
+        variables = environment(user, keystone_url) | {"JEROBOAM_API": api, "JEROBOAM_CONTROL": control}
+        write_private(folder / name, "".join(f"export {key}={value}\n" for key, value in variables.items()))
+
+
+def environment(user: str, keystone_url: str) -> dict[str, str]:
+    """The variables of `openrc` by which a client is that user. Magnum's client of 2016 knows a project as a tenant."""
+    variables = {f"OS_{key.upper()}": value for key, value in _auth(user, keystone_url).items()}
+    variables["OS_TENANT_NAME"] = variables["OS_PROJECT_NAME"]
+    return variables | {"OS_REGION_NAME": "RegionOne", "OS_INTERFACE": "public", "OS_IDENTITY_API_VERSION": "3"}
 
 
 _REST = {"region_name": "RegionOne", "interface": "public", "identity_api_version": 3}
@@ -32,9 +40,3 @@ def _auth(user: str, keystone_url: str) -> dict[str, str]:
         "user_domain_name": "Default",
         "project_domain_name": "Default",
     }
-
-
-def _openrc(user: str, keystone_url: str, **more: str) -> str:
-    variables = {f"OS_{key.upper()}": value for key, value in _auth(user, keystone_url).items()}
-    variables |= {"OS_REGION_NAME": "RegionOne", "OS_INTERFACE": "public", "OS_IDENTITY_API_VERSION": "3", **more}
-    return "".join(f"export {key}={value}\n" for key, value in variables.items())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -16,13 +16,12 @@ from shared.contracts.http.bays import OperationOut
 from shared.contracts.http.events import StatusEvent
 from shared.domain.queue import MOST_QUEUED
 from tests.support.jobs import control, reason, rows, settled
-from tests.support.queues import SPEED, node_count, shape, standstill, workers_of
+from tests.support.queues import NO_HOST, SPEED, next_fails, node_count, room, shape, standstill, workers_of
 from tests.support.wire import Wire, detail, until_ended, wires
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 READY = 11
-NO_HOST = "No valid host was found."
 _FACES = ["bays", "clusters"]
 each_face = pytest.mark.parametrize("face", _FACES)
 Watched = TypeVar("Watched")
@@ -213,7 +212,7 @@ async def test_the_seventeenth_is_refused_and_a_delete_overtakes_sixteen(
 
 
 async def test_after_a_failed_resize_the_next_goes_on(demo: Wire, bay: str, stack: LocalStack) -> None:
-    await _fails(stack, bay, "kube_minions/2/server")
+    await next_fails(stack, bay, "kube_minions/2/server")
     await demo.resize(bay, 4)
     await demo.resize(bay, 3)
     assert await _seen_until_quiet(demo, bay, "clusters") == {"UPDATE_IN_PROGRESS", "UPDATE_COMPLETE"}
@@ -226,7 +225,7 @@ async def test_after_a_failed_resize_the_next_goes_on(demo: Wire, bay: str, stac
 async def test_a_failed_creation_cancels_what_waits_and_says_why(demo: Wire, stack: LocalStack) -> None:
     async with standstill(stack):
         bay = await demo.create(node_count=1, name="doomed")
-        await _fails(stack, bay, "kube_minions/0/server")
+        await next_fails(stack, bay, "kube_minions/0/server")
         await demo.resize(bay, 2)
         assert (await demo("PATCH", f"/v1/bays/{bay}", node_count(3))).status_code == 202
     failed, replaced, cancelled = await until_ended(demo, bay)
@@ -246,7 +245,7 @@ async def test_a_failed_creation_cancels_what_waits_and_says_why(demo: Wire, sta
 
 async def test_what_does_not_fit_is_refused_at_once(people: tuple[Wire, Wire], bay: str, stack: LocalStack) -> None:
     demo, admin = people
-    async with _room(demo, admin, 1) as limit:
+    async with room(demo, admin, 1) as limit:
         why = f"Resource limit exceeded: 3 servers needed, 1 left of {limit}."
         for refused in (
             await demo("POST", f"/v1/clusters/{bay}/actions/resize", {"node_count": 5}),
@@ -269,7 +268,7 @@ async def test_what_no_longer_fits_ends_when_its_turn_comes(
     async with standstill(stack) as go_on:
         await demo.resize(bay, 1, first)
         await demo.resize(bay, 5)
-        async with _room(demo, admin, 2) as limit:  # others have taken the rest
+        async with room(demo, admin, 2) as limit:  # others have taken the rest
             await go_on()
             ended = await until_ended(demo, bay)
     assert [one["state"] for one in ended] == ["done", "done", "failed"]
@@ -322,22 +321,3 @@ async def _told_until_quiet(demo: Wire, bay: str) -> list[str]:
             if len(ended) == 3 and told[-1] == "UPDATE_COMPLETE":
                 break
     return told
-
-
-@asynccontextmanager
-async def _room(demo: Wire, admin: Wire, servers: int) -> AsyncIterator[int]:
-    """Leave room for so many servers in the project; the limit."""
-    limits = (await demo.client.session.call("compute", "GET", "/limits", wants_json=True)).json().doc("limits")
-    limit = limits.doc("absolute").number("totalInstancesUsed") + servers
-    session, path = admin.client.session, f"/os-quota-sets/{await demo.project()}"
-    await session.call("compute", "PUT", path, json={"quota_set": {"instances": limit}})
-    try:
-        yield limit
-    finally:
-        await session.call("compute", "DELETE", path)
-
-
-async def _fails(stack: LocalStack, bay: str, path: str) -> None:
-    """The next creation of that resource of this bay fails."""
-    rule = {"effect": "fail", "type": "OS::Nova::Server", "path": path, "reason": NO_HOST, "times": 1}
-    await control(stack, "/heat/behaviours", "POST", {**rule, "stack": f"*{UUID(bay).hex[:12]}*"})

@@ -13,6 +13,7 @@ from tests.support.wire import Wire
 
 SPEED = 40
 """How fast the simulated cloud's time is when it does not stand still."""
+NO_HOST = "No valid host was found."
 
 
 def node_count(count: int) -> list[dict[str, Any]]:
@@ -32,6 +33,25 @@ async def standstill(stack: LocalStack) -> AsyncIterator[Callable[[], Awaitable[
         yield go_on
     finally:
         await go_on()
+
+
+@asynccontextmanager
+async def room(demo: Wire, admin: Wire, servers: int) -> AsyncIterator[int]:
+    """Leave room for so many servers in the project; the limit."""
+    limits = (await demo.client.session.call("compute", "GET", "/limits", wants_json=True)).json().doc("limits")
+    limit = limits.doc("absolute").number("totalInstancesUsed") + servers
+    session, path = admin.client.session, f"/os-quota-sets/{await demo.project()}"
+    await session.call("compute", "PUT", path, json={"quota_set": {"instances": limit}})
+    try:
+        yield limit
+    finally:
+        await session.call("compute", "DELETE", path)
+
+
+async def next_fails(stack: LocalStack, bay: str, path: str) -> None:
+    """The next creation of that resource of this bay fails."""
+    rule = {"effect": "fail", "type": "OS::Nova::Server", "path": path, "reason": NO_HOST, "times": 1}
+    await control(stack, "/heat/behaviours", "POST", {**rule, "stack": f"*{UUID(bay).hex[:12]}*"})
 
 
 async def workers_of(stack: LocalStack, bay: str) -> list[str]:

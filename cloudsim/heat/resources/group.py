@@ -16,8 +16,8 @@ from cloudsim.heat.errors import StackValidationFailed
 from cloudsim.heat.resources.base import Props, Waiting
 from cloudsim.heat.resources.nested import StackKind, inner_attribute
 from cloudsim.heat.stack import Resource, Stack
-from cloudsim.heat.template import GroupTemplate, MemberDefinition, ResourceDefinition, Template
-from cloudsim.heat.values import dig
+from cloudsim.heat.template import GroupTemplate, MemberDefinition, OutputDefinition, ResourceDefinition, Template
+from cloudsim.heat.values import Call, Literal, dig
 
 if TYPE_CHECKING:
     from cloudsim.heat.engine import Engine
@@ -51,6 +51,16 @@ class ResourceGroup(StackKind):
         return _NO_PARAMETERS
 
     @override
+    def outputs(self, resource: Resource, child: Stack) -> Iterable[OutputDefinition]:
+        """One for each attribute of the group that the template around it reads, and `refs_map` always.
+
+        They are made when somebody asks: to keep them would cost every stack for what few look at.
+        """
+        for name, path in _paths_read(resource).items():
+            value = Call(lambda path: self.attribute(resource, path), Literal(path))
+            yield OutputDefinition(name, value, "", None)
+
+    @override
     def attribute(self, resource: Resource, path: Sequence[Any]) -> Any:
         """`refs`, `refs_map`, `attributes`, `removed_rsrc_list`, `resource.INDEX…`.
 
@@ -76,6 +86,26 @@ class ResourceGroup(StackKind):
 
 
 _NO_PARAMETERS: Mapping[str, Any] = {}
+_NO_OUTPUT = frozenset({"attributes", "refs_map", "removed_rsrc_list"})
+"""Attributes that make no output: the first without a path, the second beside the one that is always there."""
+
+
+def _paths_read(resource: Resource) -> dict[str, list[Any]]:
+    """The name of each output and the attribute's path that it stands for."""
+    around, found = resource.stack, dict[str, list[Any]]()
+    for node, name, _ in around.template.attributes:
+        if node.name != resource.name:
+            continue
+        path = [part.evaluate(around) for part in node.path]
+        if name == "refs":
+            found[name] = [name]
+        elif name.startswith("resource."):
+            _, member, *rest = name.split(".", 2)
+            if (rest or path[1:]) and resource.nested is not None and member in resource.nested.enabled():
+                found[", ".join(map(str, path))] = path
+        elif name not in _NO_OUTPUT or (name == "attributes" and path[1:]):
+            found[", ".join(map(str, path))] = path
+    return {**found, "refs_map": ["refs_map"]}
 
 
 def _by_number(name: str) -> tuple[int, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from cloudsim.heat.errors import StackValidationFailed, UserParameterMissing
 from cloudsim.heat.resources.base import Kind, Props, Waiting
 from cloudsim.heat.schema import TypeSchema, of_parameters
 from cloudsim.heat.stack import FAILED, Resource, Stack
-from cloudsim.heat.template import ResourceDefinition, Template
+from cloudsim.heat.template import OutputDefinition, ResourceDefinition, Template
 from cloudsim.heat.values import dig
 
 if TYPE_CHECKING:
@@ -34,6 +34,10 @@ class StackKind(Kind):
     def parameters(self, stack: Stack, template: Template, props: Props) -> Mapping[str, Any]:
         """The nested stack's parameter values."""
         return props
+
+    def outputs(self, resource: Resource, child: Stack) -> Iterable[OutputDefinition]:
+        """The nested stack's outputs."""
+        return child.template.outputs.values()
 
     @override
     def create(self, engine: Engine, resource: Resource, props: Props) -> Waiting | None:

@@ -7,13 +7,13 @@ ones away in their stead, and the rehearsal would take their servers for nodes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from services.provisioner.factory import Deps
 from services.provisioner.steps.collect import read_outputs
-from shared.db.repositories import stacks
+from shared.db.repositories import operations, stacks
 from shared.domain.bay import Node
 from shared.drivers.contract import BayOutputs
 from shared.openstack.heat import HeatClient
@@ -28,7 +28,7 @@ _SERVER: Final = "OS::Nova::Server"
 
 @dataclass(frozen=True)
 class Broken:
-    """Members of the workers' group that are no nodes. Falsy when there are none."""
+    """Members of the workers' group that are no nodes, or none any more. Falsy when there are none."""
 
     indices: tuple[str, ...] = ()
     servers: int = 0
@@ -58,26 +58,34 @@ async def look(ctx: StepContext[Deps], heat: HeatClient, resources: Sequence[Sta
         resources = await heat.resources(stack_id, NESTED_DEPTH)
     async with ctx.deps.engine.connect() as conn:
         nodes = await stacks.nodes_of(conn, ctx.bay.id)
-    broken = broken_members(resources, nodes)
-    return Found(await read_outputs(ctx, broken.indices), broken)
+        chosen = await operations.chosen_in_vain(conn, ctx.bay.id)
+    outputs = await read_outputs(ctx, broken_members(resources, nodes).indices)
+    leaving = chosen - {node.server_id for node in outputs.nodes}
+    return Found(outputs, broken_members(resources, nodes, leaving))
 
 
-def broken_members(resources: Iterable[StackResource], nodes: Iterable[Node]) -> Broken:
-    """Workers that Heat did not finish making or removing. A node of ours whose update failed is a node still."""
+def broken_members(
+    resources: Iterable[StackResource], nodes: Iterable[Node], leaving: Collection[str] = frozenset()
+) -> Broken:
+    """Workers that Heat did not finish making or removing. A node of ours whose update failed is a node still.
+
+    `leaving` are servers that an earlier resize had named and that the stack's outputs no longer tell of: Heat did not
+    come to their removal, because those that were to take their places failed, and the next update ends them, whatever
+    it says. A member that nobody named is never taken for one of them, even if an output leaves it out (rule 6).
+    """
     listed = list(resources)
     masters = {node.server_id for node in nodes if node.role == "master"}
     workers = {node.server_id for node in nodes if node.role == "worker"}
     held = _servers_by_member(listed)
     ours = {key[0] for key, ids in held.items() if masters & set(ids)}
     groups = {key[0] for key in held} - ours
-    found = {
-        one.name: len(held.get((one.stack_name, one.name), ()))
-        for one in listed
-        if one.stack_name in groups
-        and one.name.isdigit()
-        and _unfinished(one)
-        and (one.status.startswith("DELETE") or not workers & set(held.get((one.stack_name, one.name), ())))
-    }
+    found: dict[str, int] = {}
+    for one in listed:
+        if one.stack_name in groups and one.name.isdigit():
+            servers = held.get((one.stack_name, one.name), [])
+            lost = one.status.startswith("DELETE") or not workers & set(servers)
+            if (_unfinished(one) and lost) or (servers and set(servers) <= set(leaving)):
+                found[one.name] = len(servers)
     return Broken(tuple(sorted(found, key=int)), sum(found.values()))
 
 

@@ -88,11 +88,13 @@ async def _catch_up(ctx: StepContext[Deps], found: Found) -> Outcome | None:
     """
     async with ctx.deps.engine.connect() as conn:
         known = {node.server_id for node in await stacks.nodes_of(conn, ctx.bay.id)}
-    if known == {node.server_id for node in found.outputs.nodes}:
+    standing = {node.server_id for node in found.outputs.nodes}
+    if known == standing:
         return None
     record, request = recording(ctx, found.outputs), ctx.operation.request
+    named = [server for server in named_of(request) if server in standing or server not in known]  # less who left
     try:
-        remove = leaving(workers_in(found.outputs), node_count_of(request), named_of(request))
+        remove = leaving(workers_in(found.outputs), node_count_of(request), named)
     except ValueError as error:
         return Broke(f"The nodes that leave could not be chosen: {error}", apply=record)
     return Wait(0, note="An earlier change did not end well: looking again.", memo={"remove": remove}, apply=record)

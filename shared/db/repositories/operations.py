@@ -110,6 +110,18 @@ async def state_of(conn: AsyncConnection, operation_id: UUID) -> OperationState 
     return None if state is None else OperationState(state)
 
 
+async def chosen_in_vain(conn: AsyncConnection, bay_id: UUID) -> set[str]:
+    """The servers that were to leave in resizes of the bay that failed: some may stand still, some are gone."""
+    rows = await conn.execute(
+        select(operations.c.memo["remove"]).where(
+            operations.c.bay_id == bay_id,
+            operations.c.kind == OperationKind.RESIZE.value,
+            operations.c.state == OperationState.FAILED.value,
+        )
+    )
+    return {str(server) for (chosen,) in rows if isinstance(chosen, list) for server in chosen}
+
+
 async def collapse(conn: AsyncConnection, pointless: Sequence[Live]) -> None:
     """End what a later resize makes pointless before it has begun. The caller holds the bay's lock."""
     ids = [one.id for one in pointless]

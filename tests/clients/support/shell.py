@@ -11,7 +11,8 @@ from pathlib import Path
 from typing_extensions import override
 
 from scripts.client_venvs import HOME
-from services.cli.stack import PROJECT_OF, LocalStack
+from services.cli import access
+from services.cli.stack import LocalStack
 
 LIMIT = 60.0
 """Seconds that one command may take."""
@@ -89,15 +90,7 @@ class Clients:
             "SHELL": "/bin/bash",
             "NO_PROXY": "*",
             "COLUMNS": "400",
-            "OS_AUTH_URL": self._stack.keystone_url,
-            "OS_USERNAME": user,
-            "OS_PASSWORD": user,
-            "OS_PROJECT_NAME": PROJECT_OF[user],
-            "OS_USER_DOMAIN_NAME": "Default",
-            "OS_PROJECT_DOMAIN_NAME": "Default",
-            "OS_REGION_NAME": "RegionOne",
-            "OS_IDENTITY_API_VERSION": "3",
-            **({"OS_TENANT_NAME": PROJECT_OF[user]} if client == "m200" else {}),  # it knows no other word
+            **access.environment(user, self._stack.keystone_url),
         }
 
     def _run(self, client: str, words: list[str], shown: str, user: str, folder: Path | None) -> Said:
