@@ -18,9 +18,7 @@ class ApiSettings(CommonSettings):
     pool_size: int = Field(default=10, ge=2, le=100, description="database connections that write")
     read_pool_size: int = Field(default=4, ge=1, le=100, description="database connections that only read")
     bays_per_project: int = Field(default=20, ge=0, description="Magnum's default quota")
-    busy: Busy = Field(
-        default="queue", description="a change of a bay that is busy: queue behind it, or refuse, as Magnum does"
-    )
+    busy: Busy = Field(default="queue", description="a change of a busy bay: queue it, or refuse it as Magnum does")
     max_limit: int = Field(default=1000, ge=1, le=10_000, description="longest page of a list")
     events_streams: int = Field(
         default=200, ge=0, le=10_000, description="event streams at a time, a quarter of them for one project"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
@@ -18,6 +20,9 @@ from shared.runtime.ports import is_free
 
 API_PORT, CLOUD_PORT = 9511, 9510
 """Preferred ports: the API's is the one that Magnum's clients know; a free one is taken when they are in use."""
+
+PASSED_ON = ("JEROBOAM_POLICY_FILE", "JEROBOAM_BUSY", "JEROBOAM_LOG_LEVEL")
+"""Settings of the caller's that the services get; all others are the stack's own."""
 
 Replicas = Annotated[int, typer.Option(help="Processes of each worker.", min=1, max=8)]
 
@@ -41,6 +46,7 @@ def up(
         restart=True,
         api_port=API_PORT if is_free(API_PORT) else 0,
         cloud_port=CLOUD_PORT if is_free(CLOUD_PORT) else 0,
+        extra_environment=passed_on(os.environ),
         on_restart=console.print,
     )
     try:
@@ -50,6 +56,14 @@ def up(
     except Exception as error:
         explain(error, "Keep the system running", stack.workspace.logs).show(console)
         raise typer.Exit(1) from None
+
+
+def passed_on(environment: Mapping[str, str]) -> dict[str, str]:
+    """What of the caller's environment the services get; a file by its whole path, since they run in another folder."""
+    found = {name: environment[name] for name in PASSED_ON if environment.get(name)}
+    if policy := found.get("JEROBOAM_POLICY_FILE"):
+        found["JEROBOAM_POLICY_FILE"] = str(Path(policy).absolute())
+    return found
 
 
 async def _keep(stack: LocalStack, console: Console) -> None:
