@@ -68,7 +68,7 @@ def test_without_a_terminal_each_step_is_one_line() -> None:
 
 def test_at_a_terminal_a_finished_stage_leaves_one_line() -> None:
     out = io.StringIO()
-    view = View(Console(file=out, width=100, force_terminal=True, highlight=False))
+    view = View(Console(file=out, width=100, force_terminal=True, _environ={"TERM": "xterm"}, highlight=False))
     tell(view)
     said = out.getvalue()
     assert "Create the bay [k8s]" in said
