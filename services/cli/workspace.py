@@ -66,7 +66,10 @@ class Workspace:
         Raises:
             WorkspaceBusy: another stack has it.
         """
-        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # `parents=True` would give the folders above its own default mode, and clients put keys beside us there.
+        for folder in (*reversed(self.root.parents), self.root):
+            if not folder.is_dir():
+                folder.mkdir(mode=0o700, exist_ok=True)
         with (self.root / "lock").open("a+") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

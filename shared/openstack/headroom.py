@@ -6,27 +6,36 @@ The pure comparison is `shared.domain.headroom.shortfall`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
-from typing import TypeVar
+from collections.abc import Callable, Collection, Mapping
 
-from shared.domain.errors import InvalidInput
+from shared.domain.errors import CloudError, InvalidInput
 from shared.domain.headroom import Allowance
 from shared.openstack.cloud import ProjectCloud
 from shared.openstack.nova import Flavor
 
-T = TypeVar("T")
 
-
-async def allowances(cloud: ProjectCloud, project_id: str) -> dict[str, Allowance]:
+async def allowances(
+    cloud: ProjectCloud, project_id: str, *, untold: Callable[[CloudError], None] | None = None
+) -> dict[str, Allowance]:
     """Nova's, Cinder's and Neutron's quotas of the project with their use. What is not in it is not known.
 
+    With `untold`, a service that does not tell is reported to it and left out.
+
     Raises:
-        CloudError: a service refused or did not answer; it names the service.
+        CloudError: a service refused or did not answer; it names the service. Not with `untold`.
     """
     told = await asyncio.gather(
         cloud.nova.limits(), cloud.cinder.limits(project_id), cloud.neutron.headroom(project_id), return_exceptions=True
     )
-    return {name: one for part in map(_or_raise, told) for name, one in part.items()}
+    found: dict[str, Allowance] = {}
+    for part in told:
+        if isinstance(part, CloudError) and untold is not None:
+            untold(part)
+        elif isinstance(part, BaseException):
+            raise part
+        else:
+            found |= part
+    return found
 
 
 async def flavors_of(cloud: ProjectCloud, idents: Collection[str], known: Mapping[str, Flavor]) -> dict[str, Flavor]:
@@ -44,9 +53,3 @@ async def _flavor(cloud: ProjectCloud, ident: str, known: Mapping[str, Flavor]) 
     if found is None:
         raise InvalidInput(f"Unable to find flavor {ident}.", field="flavor_id")
     return found
-
-
-def _or_raise(result: T | BaseException) -> T:
-    if isinstance(result, BaseException):
-        raise result
-    return result

@@ -47,6 +47,11 @@ def test_secrets_are_new_and_private(tmp_path: Path) -> None:
     assert not set(before) & set(after)
 
 
+def test_folders_made_on_the_way_are_private_too(tmp_path: Path) -> None:
+    with Workspace(tmp_path / "above" / "stack").hold():
+        assert (mode(tmp_path / "above"), mode(tmp_path / "above" / "stack")) == (0o700, 0o700)
+
+
 def test_programs_get_a_home_inside_the_folder_and_nothing_of_ours(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,20 +7,16 @@ half of it behind. What a service does not tell is not judged here: the cloud wi
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping
-
 import structlog
 
 from services.provisioner.factory import Deps
 from shared.db.repositories import stacks
 from shared.db.repositories.stacks import Render
 from shared.domain.errors import ClientFault, CloudError
-from shared.domain.headroom import Allowance, shortfall
+from shared.domain.headroom import shortfall
 from shared.drivers.contract import RenderedStack
 from shared.drivers.footprint import Footprint, difference, footprint, need
-from shared.openstack.cloud import ProjectCloud
-from shared.openstack.headroom import flavors_of
+from shared.openstack.headroom import allowances, flavors_of
 from shared.worker.outcome import StepContext
 
 _log = structlog.get_logger()
@@ -44,7 +40,7 @@ async def shortage(ctx: StepContext[Deps], *, workers: int | None = None, standi
     except (ValueError, ClientFault, CloudError) as error:
         _log.warning("need not known", bay=str(ctx.bay.id), reason=str(error))
         return None
-    if not needs or not (missing := shortfall(needs, await _allowances(cloud, ctx.bay.project_id))):
+    if not needs or not (missing := shortfall(needs, await allowances(cloud, ctx.bay.project_id, untold=_untold))):
         return None
     return f"Resource limit exceeded: {'; '.join(missing)}."
 
@@ -61,17 +57,5 @@ def _footprint(ctx: StepContext[Deps], render: Render, workers: int | None) -> F
     )
 
 
-async def _allowances(cloud: ProjectCloud, project_id: str) -> Mapping[str, Allowance]:
-    """Those of every service that tells them."""
-    told = await asyncio.gather(
-        cloud.nova.limits(), cloud.cinder.limits(project_id), cloud.neutron.headroom(project_id), return_exceptions=True
-    )
-    found: dict[str, Allowance] = {}
-    for part in told:
-        if isinstance(part, CloudError):
-            _log.warning("limits not known", service=part.service, reason=part.message)
-        elif isinstance(part, BaseException):
-            raise part
-        else:
-            found |= part
-    return found
+def _untold(error: CloudError) -> None:
+    _log.warning("limits not known", service=error.service, reason=error.message)
