@@ -84,6 +84,8 @@ class Face(Resource):
     missing_template_is_404_from: int
     zero_nodes_from: int
     """The first microversion with which a bay may have no workers."""
+    masters_need_balancer: bool = False
+    """Whether several masters are refused without a load balancer, as Magnum does (contract §1.10.5)."""
     changeable: frozenset[str] = frozenset({"node_count"})
     """What a PATCH may change."""
 
@@ -160,5 +162,6 @@ CLUSTER: Final = Face(
     sync_until=0,
     missing_template_is_404_from=10,
     zero_nodes_from=10,
+    masters_need_balancer=True,
     changeable=frozenset({"node_count", "health_status", "health_status_reason"}),
 )

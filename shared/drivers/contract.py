@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from shared.domain.labels import LabelRule
+
 MARK_PARAMETER = "jeroboam_operation"
 """Stack parameter that carries the operation's uuid. The caller of create and update sets it each time."""
 
@@ -75,6 +77,9 @@ class BayFacts:
     """The bay's create_timeout; 0 means none."""
     discovery_url: str | None = None
     """As the user gave it; no driver needs one, since masters know one another from the start."""
+    master_server_group: str = ""
+    """Nova's id of the masters' server group, made before the stack; empty for none."""
+    worker_server_group: str = ""
     cloud_ca_pem: str = ""
     """Authorities that nodes need to trust our API and the cloud's endpoints; empty when they are publicly trusted."""
     node_sources: Mapping[str, str] = field(default_factory=dict)
@@ -128,15 +133,29 @@ class BayOutputs:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LabelRule:
-    """What values a label takes. `allowed` is for kind "choice"; `minimum` and `maximum` are for kind "integer"."""
+class Support:
+    """What a driver can make, attribute by attribute; the API refuses every other cell.
 
-    kind: Literal["choice", "cidr", "integer"]
-    default: str
-    summary: str
-    allowed: tuple[str, ...] = ()
-    minimum: int = 0
-    maximum: int = 2**31 - 1
+    Where values are listed, the first is what a bay gets whose baymodel says nothing.
+    """
+
+    network_drivers: tuple[str, ...]
+    volume_drivers: tuple[str, ...] = ()
+    storage_drivers: tuple[str, ...] = ()
+    """Values of docker_storage_driver."""
+    master_counts: tuple[int, ...] = (1, 3, 5)
+    tls: tuple[bool, ...] = (True, False)
+    """Whether bays may have TLS, and whether they may be without."""
+    load_balancer: bool = True
+    floating_ip: tuple[bool, ...] = (True, False)
+    networks: tuple[Literal["new", "existing"], ...] = ("new", "existing")
+    docker_volume: bool = True
+    registry: bool = False
+    insecure_registry: bool = True
+    discovery_url: bool = False
+    """Whether a discovery_url that the user gives is used; else it is refused."""
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    """By attribute: why it is not supported, as a sentence."""
 
 
 class Driver(Protocol):
@@ -167,6 +186,21 @@ class Driver(Protocol):
         ...
 
     @property
+    def support(self) -> Support:
+        """The table of what it can make."""
+        ...
+
+    @property
+    def certificates(self) -> Mapping[Role, tuple[str, ...]]:
+        """Per role the certificates that a node gets: names of shared.domain.node_profiles, "node" among them."""
+        ...
+
+    @property
+    def shares_service_account(self) -> bool:
+        """Whether the masters share a service-account key, which the authority makes and hands to each of them."""
+        ...
+
+    @property
     def label_rules(self) -> Mapping[str, LabelRule]:
         """The labels that take effect, by name."""
         ...
@@ -176,6 +210,14 @@ class Driver(Protocol):
 
         Asked at the door as well, where ca_pem and stack_name are not known yet.
         """
+        ...
+
+    def advice(self, facts: BayFacts) -> list[str]:
+        """What the user should know about a bay that is accepted: sentences for the `Warning` header."""
+        ...
+
+    def certificate_names(self, facts: BayFacts, role: Role) -> tuple[frozenset[str], frozenset[str]]:
+        """DNS names and IP addresses that a node's certificate may have beside the server's own."""
         ...
 
     def needs_cloud_credential(self, facts: BayFacts) -> bool:

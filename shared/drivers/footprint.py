@@ -1,9 +1,9 @@
 """What a stack will take of the cloud, counted from its templates before it exists.
 
-Things are counted as the services count them for quotas: a router interface takes a port, a security group comes with
-two rules, a server takes a port for each network that it is given without one. Ports that no project pays for (a
-router's gateway, a floating address's outer end) and those that a network agent adds on its own (DHCP: one per agent,
-if the cloud has agents) are left out, so a bay is never refused for what it may not take.
+Things are counted as the services count them for quotas: a router interface and a load balancer take a port each, a
+security group comes with two rules, a server takes a port for each network that it is given without one. Ports that no
+project pays for (a router's gateway, a floating address's outer end) and those that a network agent adds on its own
+(DHCP: one per agent, if the cloud has agents) are left out, so a bay is never refused for what it may not take.
 """
 
 from __future__ import annotations
@@ -29,6 +29,11 @@ _NETWORK: Final = {
     "OS::Neutron::FloatingIP": "floating_ips",
     "OS::Neutron::SecurityGroup": "security_groups",
     "OS::Neutron::SecurityGroupRule": "security_group_rules",
+    "OS::Octavia::LoadBalancer": "load_balancers",
+    "OS::Octavia::Listener": "listeners",
+    "OS::Octavia::Pool": "pools",
+    "OS::Octavia::PoolMember": "pool_members",
+    "OS::Octavia::HealthMonitor": "health_monitors",
 }
 _DEFAULT_RULES: Final = 2
 """Neutron lets everything out of a new group, by IPv4 and IPv6; Heat drops these when a group says what may go out."""
@@ -58,6 +63,11 @@ class Footprint:
     floating_ips: int = 0
     security_groups: int = 0
     security_group_rules: int = 0
+    load_balancers: int = 0
+    listeners: int = 0
+    pools: int = 0
+    pool_members: int = 0
+    health_monitors: int = 0
     stacks: int = 0
     """Nested stacks: one per group, one per member that is a template."""
     user_data_bytes: int = 0
@@ -198,6 +208,8 @@ class _Tally:
             self._volume(scope.value(properties.get("volume_type")), scope.value(properties.get("size")), times)
         elif kind in _NETWORK:
             self._numbers[_NETWORK[kind]] += times
+            if kind == "OS::Octavia::LoadBalancer":
+                self._numbers["ports"] += times
             if kind == "OS::Neutron::SecurityGroup":
                 self._numbers["security_group_rules"] += times * _rules(scope.value(properties.get("rules")))
 

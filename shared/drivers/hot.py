@@ -203,11 +203,21 @@ def _get_attr(scope: Scope, argument: object) -> object:
         length = scope.value(section(declared, "properties").get("length", 32))
         return Unknown(length if isinstance(length, int) else _RANDOM)
     if declared.get("type") == "OS::Heat::ResourceGroup":
-        return Unknown(LIST)
+        return _of_members(scope, declared, path)
     attribute = next((step for step in reversed(path) if isinstance(step, str)), "")
     if attribute in _SIGNALS:
         return Unknown(COMMAND)
     return Unknown(WORD if attribute.endswith(_WORDS) else LIST)
+
+
+def _of_members(scope: Scope, group: Node, path: list[object]) -> object:
+    """A group's attribute: one value per member, for an attribute that is a word."""
+    count = scope.value(section(group, "properties").get("count", 1))
+    match path:
+        case [str(attribute)] if isinstance(count, int) and attribute.endswith(_WORDS):
+            return [Unknown(WORD)] * count
+        case _:
+            return Unknown(LIST)
 
 
 def _get_resource(scope: Scope, argument: object) -> object:
@@ -240,6 +250,15 @@ def _list_join(scope: Scope, argument: object) -> object:
     return str(delimiter).join(str(_text(part)) for part in parts)
 
 
+def _str_split(scope: Scope, argument: object) -> object:
+    delimiter, text, *index = cast("list[object]", argument)
+    value = scope.value(text)
+    if isinstance(value, str):
+        parts = value.split(str(delimiter))
+        return parts[int(str(index[0]))] if index else parts
+    return Unknown(WORD if index else LIST)
+
+
 def _str_replace(scope: Scope, argument: object) -> object:
     given = cast("Node", argument)
     text, params = scope.value(given["template"]), cast("Node", scope.value(given["params"]))
@@ -261,9 +280,10 @@ _FUNCTIONS: Final = {
     "if": _if,
     "list_join": _list_join,
     "str_replace": _str_replace,
+    "str_split": _str_split,
 }
 _VAGUE: Final = frozenset(
-    {"str_split", "str_replace_strict", "str_replace_vstrict", "repeat", "map_merge", "map_replace", "digest", "filter"}
+    {"str_replace_strict", "str_replace_vstrict", "repeat", "map_merge", "map_replace", "digest", "filter"}
     | {"list_concat", "list_concat_unique", "yaql", "contains", "make_url", "resource_facade"}
 )
 """Functions that are not evaluated here; where a count or a size depends on one, `footprint` says so."""

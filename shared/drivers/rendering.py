@@ -102,18 +102,18 @@ def placeholders(text: str) -> frozenset[str]:
     return frozenset(PLACEHOLDER.findall(text))
 
 
-def check_user_data(text: str, expected: frozenset[str], room: int = 2048) -> str:
+def check_user_data(text: str, filled_in: frozenset[str], room: int = 2048) -> str:
     """Give the text back if Heat will replace everything in it and Nova will take it.
 
-    `room` is how much longer Heat's replacements may make it, in bytes.
+    `filled_in` names what Heat replaces; `room` is how much longer Heat's replacements may make it, in bytes.
 
     Raises:
         ValueError: the placeholders are wrong, which is the driver's fault.
         InvalidInput: it is too long, which is the fault of what the user put into it.
     """
     found = placeholders(text)
-    if found != expected:
-        raise ValueError(f"Unknown placeholders: {sorted(found - expected)}; unused: {sorted(expected - found)}.")
+    if not found <= filled_in:
+        raise ValueError(f"Unknown placeholders: {sorted(found - filled_in)}.")
     if text.count("@@") != 2 * len(PLACEHOLDER.findall(text)):
         raise ValueError("The user-data has a malformed placeholder.")
     size = len(base64.b64encode(text.encode())) + 4 * room // 3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.domain.labels import differences
+from shared.domain.label_differences import differences
 
 TEMPLATE = {"kept": "1", "changed": "old", "same": "x"}
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from shared.drivers import registry
 from shared.drivers.contract import BayFacts, BaySecrets, Driver, RenderedStack
 
 SECRET = "zq7-secret_of_the_credential"
@@ -42,40 +43,96 @@ BASE = BayFacts(
     ssh_public_key="ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExample jérôme@example.org",
 )
 
-CASES: dict[str, dict[str, Any]] = {
-    "default": {},
-    "no-tls": {"tls_disabled": True, "ca_pem": "", "apiserver_port": 8081, "timeout_minutes": 0},
-    "existing-network": {
-        "fixed_network": "office",
-        "fixed_subnet": "office-v4",
-        "floating_ip_enabled": False,
-        "labels": {"flannel_network_cidr": "172.20.0.0/15", "flannel_backend": "vxlan"},
-    },
-    "everything": {
-        "volume_driver": "cinder",
-        "docker_volume_size": 5,
-        "docker_storage_driver": "overlay",
+
+def cases(driver: Driver) -> dict[str, dict[str, Any]]:
+    """The bays that a driver is tried with, by name: what differs from BASE, within its table of support."""
+    support, start = driver.support, plainest(driver)
+    found: dict[str, dict[str, Any]] = {"default": dict(start)}
+    if False in support.tls and True in support.tls:
+        found["no-tls"] = start | _NO_TLS | {"timeout_minutes": 0}
+    if "existing" in support.networks:
+        found["existing-network"] = start | {
+            "fixed_network": "office",
+            "fixed_subnet": "office-v4",
+            "floating_ip_enabled": False not in support.floating_ip,
+            "labels": _known(driver, {"flannel_network_cidr": "172.20.0.0/15", "flannel_backend": "vxlan"}),
+        }
+    if 3 in support.master_counts:
+        found["three-masters"] = start | {"master_count": 3}
+    if 3 in support.master_counts and support.load_balancer:
+        found["balanced"] = start | {
+            "master_count": 3,
+            "master_lb_enabled": True,
+            "labels": _known(driver, {"master_lb_allowed_cidrs": "203.0.113.0/24", "octavia_provider": "ovn"}),
+        }
+    found["everything"] = start | _everything(driver)
+    return found
+
+
+def plainest(driver: Driver) -> dict[str, Any]:
+    """What must differ from BASE for the driver to make a bay at all."""
+    support = driver.support
+    place: dict[str, Any] = (
+        {} if "new" in support.networks else {"fixed_network": "office", "fixed_subnet": "office-v4"}
+    )
+    return place | {"floating_ip_enabled": support.floating_ip[0]} | ({} if True in support.tls else _NO_TLS)
+
+
+_NO_TLS: dict[str, Any] = {"tls_disabled": True, "ca_pem": ""}
+
+
+def _everything(driver: Driver) -> dict[str, Any]:
+    support = driver.support
+    given: dict[str, Any] = {
+        "volume_driver": support.volume_drivers[0] if support.volume_drivers else None,
+        "docker_volume_size": 5 if support.docker_volume else None,
+        "docker_storage_driver": support.storage_drivers[-1] if support.storage_drivers else "",
         "http_proxy": "http://proxy.example.org:3128",
         "https_proxy": "http://proxy.example.org:3128",
         "no_proxy": "10.0.0.5,.example.org",
         "dns_nameserver": "8.8.8.8,9.9.9.9",
-        "insecure_registry": "registry.example.org:5000",
-        "apiserver_port": 7443,
+        "insecure_registry": "registry.example.org:5000" if support.insecure_registry else None,
         "cloud_ca_pem": CA,
         "timeout_minutes": 30,
-        "labels": {"flannel_backend": "host-gw", "flannel_network_subnetlen": "26", "unknown": "kept"},
-        "node_sources": {"k8s_hyperkube_image": "mirror.example.org/hyperkube:v1.2.0"},
-    },
+        "labels": _known(driver, _LABELS) | {"unknown": "kept"},
+        "node_sources": {},
+        "master_server_group": "6c1f2d3e-1111-4222-8333-944444444444",
+        "worker_server_group": "6c1f2d3e-1111-4222-8333-955555555555",
+    }
+    if driver.key[2] == "kubernetes":
+        given["apiserver_port"] = 7443
+    return given
+
+
+_LABELS = {
+    "flannel_backend": "host-gw",
+    "flannel_network_subnetlen": "26",
+    "availability_zone": "nova",
+    "docker_volume_type": "fast",
+    "boot_volume_size": "20",
+    "etcd_volume_size": "2",
+    "etcd_volume_type": "fast",
+    "server_group_policies": "anti-affinity",
+    "rexray_preempt": "true",
 }
+
+
+def _known(driver: Driver, labels: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in labels.items() if name in driver.label_rules}
+
+
+PAIRS = [(driver, case) for driver in registry.DRIVERS for case in cases(driver)]
+"""Every driver with every one of its cases."""
 
 
 def facts(driver: Driver, **changes: Any) -> BayFacts:
     server_type, os_distro, coe = driver.key
-    return dataclasses.replace(BASE, server_type=server_type, os_distro=os_distro, coe=coe, **changes)
+    key = {"server_type": server_type, "os_distro": os_distro, "coe": coe}
+    return dataclasses.replace(BASE, **(key | plainest(driver) | changes))
 
 
 def render(driver: Driver, case: str) -> RenderedStack:
-    return driver.render(facts(driver, **CASES[case]), CREDENTIAL)
+    return driver.render(facts(driver, **cases(driver)[case]), CREDENTIAL)
 
 
 def templates(stack: RenderedStack) -> dict[str, dict[str, Any]]:

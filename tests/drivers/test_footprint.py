@@ -14,7 +14,7 @@ from shared.drivers.footprint import Footprint, Volumes, difference, footprint, 
 from shared.drivers.heat_limits import HeatLimits, check_size, request_bytes
 from shared.drivers.hot import LIST
 from shared.openstack.nova import Flavor
-from tests.drivers.cases import CASES, CREDENTIAL, facts, render, resources
+from tests.drivers.cases import CREDENTIAL, PAIRS, cases, facts, render, resources
 
 each_driver = pytest.mark.parametrize("driver", registry.DRIVERS, ids=lambda driver: driver.name)
 FLAVORS = {"m1.small": Flavor("2", "m1.small", 1, 2048, 20), "m1.medium": Flavor("3", "m1.medium", 2, 4096, 40)}
@@ -24,33 +24,42 @@ def sized(driver: Driver, **changes: Any) -> Footprint:
     return footprint(driver.render(facts(driver, **changes), CREDENTIAL))
 
 
-@each_driver
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(("driver", "case"), PAIRS, ids=lambda one: one if isinstance(one, str) else one.name)
 def test_every_stack_can_be_counted(driver: Driver, case: str) -> None:
-    stack = render(driver, case)
+    stack, given = render(driver, case), facts(driver, **cases(driver)[case])
     found = footprint(stack)
-    assert found.servers == {"m1.medium": 1, "m1.small": 2}
+    masters, servers = given.master_count, given.master_count + 2
+    assert found.servers == {"m1.medium": masters, "m1.small": 2}
     declared = {kind for kind in found.resources if any(resources(stack, kind))}
-    assert declared | {"port.yaml", "master.yaml", "worker.yaml"} >= found.resources.keys()
-    size = CASES[case].get("docker_volume_size", 0)
-    assert found.volumes == ({"": Volumes(3, 3 * size)} if size else {})
-    own = 0 if CASES[case].get("fixed_network") else 1
-    assert (found.networks, found.subnets, found.routers, found.ports) == (own, own, own, 3 + own)
-    assert found.floating_ips == (3 if CASES[case].get("floating_ip_enabled", True) else 0)
+    assert declared | {name for name in stack.files if name.endswith(".yaml")} >= found.resources.keys()
+    boot, own = (int(driver.label(given, f"{name}_volume_size") or 0) for name in ("boot", "etcd"))
+    sizes = {servers: given.docker_volume_size or 0, masters: own} | ({-servers: boot} if boot else {})
+    gigabytes = sum(abs(number) * size for number, size in sizes.items())
+    assert sum(one.gb for one in found.volumes.values()) == gigabytes
+    made = 0 if given.fixed_network else 1
+    balancer = 1 if given.master_lb_enabled else 0
+    assert (found.networks, found.subnets, found.routers) == (made, made, made)
+    assert found.ports == servers + made + balancer
+    assert (found.load_balancers, found.pool_members) == (balancer, balancer * masters)
+    assert found.floating_ips == (servers + balancer if given.floating_ip_enabled else 0)
     check_size(stack, found)
 
 
 @each_driver
 def test_a_node_more_costs_the_same_each_time(driver: Driver) -> None:
-    one, two, many = (sized(driver, node_count=count, docker_volume_size=7) for count in (1, 2, 101))
+    size = 7 if driver.support.docker_volume else None
+    one, two, many = (sized(driver, node_count=count, docker_volume_size=size) for count in (1, 2, 101))
     step = difference(two, one)
-    assert (step.servers, step.volumes) == ({"m1.small": 1}, {"": Volumes(1, 7)})
-    assert (step.ports, step.floating_ips, step.security_groups, step.networks) == (1, 1, 0, 0)
+    floating = 1 if driver.support.floating_ip[0] else 0
+    assert (step.servers, step.volumes) == ({"m1.small": 1}, {"": Volumes(1, size)} if size else {})
+    assert (step.ports, step.floating_ips, step.security_groups, step.networks) == (1, floating, 0, 0)
     more = difference(many, one)
     assert more.total == 100 * step.total
     assert more.stacks == 100 * step.stacks
-    hundred = dict.fromkeys(("servers", "cores", "volumes", "ports", "floating_ips"), 100)
-    assert need(more, FLAVORS) == hundred | {"ram_mb": 204_800, "volume_gb": 700}
+    hundred = dict.fromkeys(("servers", "cores", "ports"), 100) | {"ram_mb": 204_800}
+    hundred |= {"floating_ips": 100} if floating else {}
+    hundred |= {"volumes": 100, "volume_gb": 700} if size else {}
+    assert need(more, FLAVORS) == hundred
     assert difference(one, many).total == 0
     assert need(difference(one, many), FLAVORS) == {}
     none = sized(driver, node_count=0)

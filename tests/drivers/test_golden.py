@@ -10,7 +10,7 @@ import yaml
 
 from shared.drivers import registry
 from shared.drivers.contract import Driver, RenderedStack
-from tests.drivers.cases import CASES, render, user_data
+from tests.drivers.cases import PAIRS, cases, render, user_data
 
 DATA = Path(__file__).parent.parent / "data" / "stacks"
 
@@ -42,8 +42,7 @@ def expected(driver: Driver, case: str) -> dict[str, str]:
     return files
 
 
-@pytest.mark.parametrize("driver", registry.DRIVERS, ids=lambda driver: driver.name)
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(("driver", "case"), PAIRS, ids=lambda one: one if isinstance(one, str) else one.name)
 def test_golden(driver: Driver, case: str) -> None:
     folder = DATA / driver.name
     for name, text in expected(driver, case).items():
@@ -57,5 +56,5 @@ def test_golden(driver: Driver, case: str) -> None:
 
 @pytest.mark.parametrize("driver", registry.DRIVERS, ids=lambda driver: driver.name)
 def test_no_golden_file_without_a_case(driver: Driver) -> None:
-    wanted = {name for case in CASES for name in expected(driver, case)}
+    wanted = {name for case in cases(driver) for name in expected(driver, case)}
     assert {path.name for path in (DATA / driver.name).iterdir()} == wanted

@@ -14,7 +14,7 @@ from shared.drivers.contract import Driver, RenderedStack
 from shared.drivers.footprint import footprint, need
 from shared.openstack.cloud import Cloud, ProjectCloud
 from shared.openstack.headroom import allowances, flavors_of
-from tests.drivers.cases import CASES, CREDENTIAL, facts
+from tests.drivers.cases import CREDENTIAL, PAIRS, cases, facts
 from tests.openstack.conftest import MakeCloud
 from tests.openstack.flows import caller, settled
 from tests.openstack.sim import Sim
@@ -77,10 +77,9 @@ async def make(theirs: ProjectCloud, stack: RenderedStack) -> str:
     return f"{made.status}: {made.reason}"
 
 
-@each_driver
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(("driver", "case"), PAIRS, ids=lambda one: one if isinstance(one, str) else one.name)
 async def test_a_stack_takes_what_was_counted(sim: Sim, make_cloud: MakeCloud, driver: Driver, case: str) -> None:
-    theirs, project_id, changes = await on_network(sim, make_cloud(sim.identity), CASES[case])
+    theirs, project_id, changes = await on_network(sim, make_cloud(sim.identity), cases(driver)[case])
     stack = driver.render(facts(driver, **changes), CREDENTIAL)
     counted = footprint(stack)
     wanted = need(counted, await flavors_of(theirs, counted.servers, {}))

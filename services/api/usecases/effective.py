@@ -10,12 +10,13 @@ from dataclasses import dataclass, fields
 from typing import Final
 from uuid import UUID
 
+from services.api.faces import Face
 from services.api.usecases.checks import Found, Wishes
 from shared.contracts.http.base import bad
 from shared.contracts.http.bays import NewBay
 from shared.domain.bay import Baymodel
 from shared.domain.errors import InvalidInput
-from shared.domain.labels import LabelDifferences, differences
+from shared.domain.label_differences import LabelDifferences, differences
 from shared.drivers.contract import BayFacts
 
 _OWN: Final = (
@@ -36,7 +37,7 @@ class Place:
     region: str
 
 
-def effective(body: NewBay, model: Baymodel, *, default_flavor: str) -> dict[str, object]:
+def effective(body: NewBay, model: Baymodel, face: Face, *, default_flavor: str) -> dict[str, object]:
     """The baymodel's attributes with the bay's own laid over them.
 
     Raises:
@@ -50,7 +51,7 @@ def effective(body: NewBay, model: Baymodel, *, default_flavor: str) -> dict[str
     result["flavor_id"] = result.get("flavor_id") or default_flavor
     result["master_flavor_id"] = result.get("master_flavor_id") or default_flavor
     result["discovery_url"] = body.discovery_url
-    if body.master_count > 1 and not result["master_lb_enabled"]:
+    if face.masters_need_balancer and body.master_count > 1 and not result["master_lb_enabled"]:
         raise InvalidInput("master_count must be 1 when master_lb_enabled is False", field="master_count")
     if body.master_count % 2 == 0:
         raise InvalidInput(

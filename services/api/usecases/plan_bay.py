@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID, uuid4
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -25,7 +25,7 @@ from shared.db.repositories import baymodels, quotas
 from shared.domain import names
 from shared.domain.bay import Baymodel
 from shared.domain.errors import ClientFault, Forbidden, InvalidInput
-from shared.domain.labels import LabelDifferences
+from shared.domain.label_differences import LabelDifferences
 from shared.domain.operation import FLOWS, OperationKind
 from shared.drivers import registry
 from shared.drivers.common.labels import judge_labels
@@ -67,8 +67,10 @@ async def plan(context: Context, facts: Facts, face: Face, body: NewBay, *, stra
         model = await _template(context, conn, facts, face, body.template)
     if body.node_count == 0 and facts.version < face.zero_nodes_from:
         raise InvalidInput(NO_ZERO, field="node_count")
-    attributes = effective(body, model, default_flavor=settings.default_flavor)
-    cloud, wanted = context.cloud_of(caller, facts.token), wishes(attributes)
+    attributes = effective(body, model, face, default_flavor=settings.default_flavor)
+    labels = labels_of(body, model)
+    cloud = context.cloud_of(caller, facts.token)
+    wanted = replace(wishes(attributes), boots_from_volume=checks.boots_from_volume(labels.effective))
     found = await checks.look_up(cloud, wanted, strange_key=strange_key)
     driver = driver_of(attributes, found.os_distro, model.coe)
     check_kind(driver, OperationKind.CREATE)
@@ -87,17 +89,21 @@ async def plan(context: Context, facts: Facts, face: Face, body: NewBay, *, stra
         place=place,
     )
     driver.validate(judged)
-    warnings = judge_labels(driver, judged.labels)
+    checks.check_balancer(caller.endpoints, attributes)
+    warnings = judge_labels(driver, judged.labels) + driver.advice(judged)
     if wanted.keypair is not None and found.keypair is None:
         warnings.append(f"Unable to find keypair {wanted.keypair[:64]} among yours; the rehearsal is without it.")
     rehearsal = rehearse(driver, judged)
     flavors = headroom.flavors_found(wanted, found)
     await checks.together(
+        label_checks.zone(cloud, judged.labels),
         label_checks.volume_types(cloud, judged.labels),
-        headroom.check(cloud, caller.project_id, rehearsal.footprint, flavors),
+        headroom.check(
+            cloud, caller.project_id, rehearsal.footprint, flavors, group_members=headroom.group_members(judged)
+        ),
         _check_our_role(context, caller),
     )
-    return Plan(bay_id, name, model, driver, labels_of(body, model), spec, judged, rehearsal, flavors, warnings)
+    return Plan(bay_id, name, model, driver, labels, spec, judged, rehearsal, flavors, warnings)
 
 
 async def check_quota(conn: AsyncConnection, context: Context, caller: Caller) -> None:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import difflib
+import json
+import re
 from collections.abc import Mapping
 from ipaddress import AddressValueError, IPv4Network, NetmaskValueError
 from typing import Final
 
 from shared.domain.errors import InvalidInput
+from shared.domain.labels import LabelRule
 from shared.drivers.common.known_labels import MAGNUM_LABELS
-from shared.drivers.contract import Driver, LabelRule
+from shared.drivers.contract import Driver
 
 MOST_WARNINGS: Final = 20
 """A warning travels in a header, and guessing costs time; of what is more only the number is told."""
 _ALIKE: Final = 0.75
+_TRUE: Final = frozenset({"true", "1", "yes", "on", "t", "y"})
+_FALSE: Final = frozenset({"false", "0", "no", "off", "f", "n"})
 _LONGEST_SHOWN: Final = 64
 _MOST_DIGITS: Final = 18
 """Python refuses to read numbers of thousands of digits with an error of another kind."""
@@ -62,17 +67,46 @@ def checked(rules: Mapping[str, LabelRule], labels: Mapping[str, str], name: str
     return value
 
 
+def truth(rules: Mapping[str, LabelRule], labels: Mapping[str, str], name: str) -> bool | None:
+    """A boolean label's value; None when it is not set and has no default."""
+    value = checked(rules, labels, name).lower()
+    return None if not value else value in _TRUE
+
+
 def _complaint(rule: LabelRule, value: str) -> str:
+    if not value:
+        return ""
     match rule.kind:
         case "choice":
             return "" if value in rule.allowed else f"allowed: {', '.join(rule.allowed)}"
+        case "boolean":
+            return "" if value.lower() in _TRUE | _FALSE else "allowed: true or false"
         case "integer":
             number = int(value) if value.isascii() and value.isdigit() and len(value) <= _MOST_DIGITS else -1
             fits = number >= 0 and rule.minimum <= number <= rule.maximum
             return "" if fits else f"allowed: a number from {rule.minimum} to {rule.maximum}"
         case "cidr":
-            try:
-                IPv4Network(value)
-            except (AddressValueError, NetmaskValueError, ValueError):
-                return "allowed: an IPv4 network in CIDR form, such as 10.100.0.0/16"
-            return "" if "/" in value else "allowed: an IPv4 network with its prefix length"
+            return _network_complaint(value)
+        case "cidrs":
+            return next(filter(None, (_network_complaint(one.strip()) for one in value.split(","))), "")
+        case "text":
+            return "" if re.fullmatch(rule.pattern, value) else f"it must match {rule.pattern}"
+        case "json":
+            return _object_complaint(value)
+
+
+def _network_complaint(value: str) -> str:
+    try:
+        IPv4Network(value)
+    except (AddressValueError, NetmaskValueError, ValueError):
+        return "allowed: an IPv4 network in CIDR form, such as 10.100.0.0/16"
+    return "" if "/" in value else "allowed: an IPv4 network with its prefix length"
+
+
+def _object_complaint(value: str) -> str:
+    try:
+        found = json.loads(value)
+    except (ValueError, RecursionError):
+        return "Json format error: allowed is a JSON object of texts"
+    fits = isinstance(found, dict) and all(isinstance(one, str) for one in found.values())
+    return "" if fits else "allowed: a JSON object of texts"

@@ -17,11 +17,11 @@ if [ "$JB_ROLE" = master ]; then
     endpoint=http://127.0.0.1:2379
     options=
 elif [ "$JB_TLS" = true ]; then
-    endpoint=https://$JB_MASTER_ADDRESS:2379
+    endpoint=https://$JB_API_ADDRESS:2379
     options="-etcd-cafile=/etc/kubernetes/ssl/ca.crt -etcd-certfile=/etc/kubernetes/ssl/node.crt \
 -etcd-keyfile=/etc/kubernetes/ssl/node.key"
 else
-    endpoint=http://$JB_MASTER_ADDRESS:2379
+    endpoint=http://$JB_API_ADDRESS:2379
     options=
 fi
 

@@ -5,7 +5,7 @@
 . /etc/jeroboam/lib.sh
 begin cloud
 
-[ "$JB_CLOUD_PROVIDER" = true ] || exit 0
+[ "$JB_CLOUD" = true ] || exit 0
 # shellcheck source=/dev/null
 . /etc/jeroboam/cloud-credential
 write_file /etc/kubernetes/cloud-config 0600 "$(owner_or_root kube)" <<CONF

@@ -34,7 +34,7 @@ else
     kubelet_tls=
 fi
 cloud=
-[ "$JB_CLOUD_PROVIDER" != true ] || cloud="--cloud-provider=openstack --cloud-config=/etc/kubernetes/cloud-config"
+[ "$JB_CLOUD" != true ] || cloud="--cloud-provider=openstack --cloud-config=/etc/kubernetes/cloud-config"
 
 write_file /etc/kubernetes/apiserver 0644 root <<CONF
 KUBE_API_ADDRESS="$address"

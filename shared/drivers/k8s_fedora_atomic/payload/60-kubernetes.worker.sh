@@ -46,7 +46,7 @@ CONF
 node=$JB_PRIVATE_ADDRESS
 options="--kubeconfig=/etc/kubernetes/node.kubeconfig --config=/etc/kubernetes/manifests --cadvisor-port=0 \
 --read-only-port=0 --healthz-bind-address=127.0.0.1 --pod-infra-container-image=$JB_PAUSE_IMAGE"
-if [ "$JB_CLOUD_PROVIDER" = true ]; then
+if [ "$JB_CLOUD" = true ]; then
     node=$JB_NODE_NAME
     options="$options --cloud-provider=openstack --cloud-config=/etc/kubernetes/cloud-config"
 fi
