@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from shared.domain.errors import InvalidInput
 from shared.drivers.contract import Driver, DriverKey
 from shared.drivers.k8s_fedora_atomic.driver import K8sFedoraAtomic
+from shared.drivers.mesos_ubuntu.driver import MesosUbuntu
 
-DRIVERS: tuple[Driver, ...] = (K8sFedoraAtomic(),)
+DRIVERS: tuple[Driver, ...] = (K8sFedoraAtomic(), MesosUbuntu())
 
 
 def index(drivers: Iterable[Driver]) -> tuple[dict[DriverKey, Driver], dict[str, Driver]]:

@@ -337,7 +337,8 @@ def test_19_secret_files_are_private(driver: Driver, case: str) -> None:
 @each_driver
 def test_20_sources_can_be_overridden(driver: Driver) -> None:
     overrides = {name: f"mirror.example.org/{name}:1" for name in sources.DEFAULTS}
-    stack = driver.render(facts(driver, node_sources=overrides), CREDENTIAL)
+    given = cases(driver)["everything"] | {"node_sources": overrides, "labels": {}}
+    stack = driver.render(facts(driver, **given), CREDENTIAL)
     text = "".join(stack.files.values())
     used = [name for name in overrides if overrides[name] in text]
     assert used

@@ -33,7 +33,8 @@ def test_every_stack_can_be_counted(driver: Driver, case: str) -> None:
     declared = {kind for kind in found.resources if any(resources(stack, kind))}
     assert declared | {name for name in stack.files if name.endswith(".yaml")} >= found.resources.keys()
     boot, own = (int(driver.label(given, f"{name}_volume_size") or 0) for name in ("boot", "etcd"))
-    sizes = {servers: given.docker_volume_size or 0, masters: own} | ({-servers: boot} if boot else {})
+    holders = servers if driver.docker_on_masters else 2
+    sizes = {holders: given.docker_volume_size or 0, masters: own} | ({-servers: boot} if boot else {})
     gigabytes = sum(abs(number) * size for number, size in sizes.items())
     assert sum(one.gb for one in found.volumes.values()) == gigabytes
     made = 0 if given.fixed_network else 1

@@ -62,6 +62,8 @@ class StackDriver(ABC):
     ca_key: ClassVar[Literal["ec-p256", "rsa2048"]] = "ec-p256"
     certificates: ClassVar[Mapping[Role, tuple[str, ...]]] = {"master": ("node",), "worker": ("node",)}
     shares_service_account: ClassVar[bool] = False
+    docker_on_masters: ClassVar[bool] = True
+    """Whether masters run containers, and so get a volume for them."""
 
     @property
     def label_rules(self) -> Mapping[str, LabelRule]:
@@ -176,6 +178,7 @@ class StackDriver(ABC):
             "master_server_group": facts.master_server_group,
             "node_server_group": facts.worker_server_group,
             "docker_volume_size": str(facts.docker_volume_size or 0),
+            "master_docker_volume_size": str(facts.docker_volume_size or 0) if self.docker_on_masters else "0",
             "api_port": str(self.api_port(facts)),
             "api_address_format": self.api_address_format(facts),
             "pod_network_cidr": self.unencapsulated(facts),

@@ -94,7 +94,7 @@ def files(facts: BayFacts, role: Role, payload: Payload) -> list[dict[str, str]]
     ]
     own = {name: text for name, text in sorted(_payload(role, payload)) if not name[0].isdigit()}
     own.pop("lib.sh")
-    units = {name: own.pop(name) for name in list(own) if name.endswith((".service", ".timer"))}
+    units = {name: own.pop(name) for name in list(own) if name.endswith((".service", ".timer", ".socket"))}
     if facts.tls_disabled:
         own.pop("install-certificates", None)
         units = {name: text for name, text in units.items() if not name.startswith("jeroboam-agent")}
