@@ -8,8 +8,9 @@ from shared.domain.errors import InvalidInput
 from shared.drivers.contract import Driver, DriverKey
 from shared.drivers.k8s_fedora_atomic.driver import K8sFedoraAtomic
 from shared.drivers.mesos_ubuntu.driver import MesosUbuntu
+from shared.drivers.swarm_fedora_atomic.driver import SwarmFedoraAtomic, SwarmModeFedoraAtomic
 
-DRIVERS: tuple[Driver, ...] = (K8sFedoraAtomic(), MesosUbuntu())
+DRIVERS: tuple[Driver, ...] = (K8sFedoraAtomic(), MesosUbuntu(), SwarmFedoraAtomic(), SwarmModeFedoraAtomic())
 
 
 def index(drivers: Iterable[Driver]) -> tuple[dict[DriverKey, Driver], dict[str, Driver]]:

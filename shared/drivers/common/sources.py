@@ -17,6 +17,7 @@ DEFAULTS: Mapping[str, str] = MappingProxyType(
         "k8s_hyperkube_image": "gcr.io/google_containers/hyperkube:v1.2.0",
         "k8s_pause_image": "gcr.io/google_containers/pause:2.0",
         "rexray_url": "https://github.com/rexray/rexray/releases/download/v0.11.4/rexray-Linux-x86_64.tar.gz",
+        "swarm_image": "docker.io/swarm:1.2.5",
     }
 )
 
