@@ -53,6 +53,9 @@ test-tempest: $(VENV)/dev  ## The API tests of an unmodified magnum-tempest-plug
 test-kill: $(VENV)/dev  ## The kill points alone, on both buses, every one
 	@JEROBOAM_KILL_ALL=1 $(BIN)/python -m scripts.test kill
 
+new-driver: $(VENV)/dev  ## The beginning of a driver: NAME=nomad_debian KEY=vm,debian,nomad
+	@$(BIN)/python -m scripts.new_driver "$(NAME)" --key "$(KEY)"
+
 wheel: $(VENV)/dev  ## The wheel that the images install
 	@$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 

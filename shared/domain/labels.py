@@ -37,9 +37,16 @@ class Label:
 
     name: str
     drivers: frozenset[str]
+    """Names of drivers; `*` stands for every one."""
     rule: LabelRule
     test: str
     """`file::function` under tests/ that shows the effect."""
+    but: frozenset[str] = frozenset()
+    """Drivers that `*` does not mean."""
+
+    def concerns(self, driver: str) -> bool:
+        """Whether it takes effect in a driver."""
+        return driver in self.drivers or ("*" in self.drivers and driver not in self.but)
 
 
 _LEGACY: Final = frozenset({"k8s_fedora_atomic", "k8s_coreos", "k8s_fedora_ironic"})
@@ -49,8 +56,7 @@ _SWARM: Final = frozenset({"swarm_fedora_atomic"})
 _SWARM_MODE: Final = frozenset({"swarm_mode_fedora_atomic"})
 _MESOS: Final = frozenset({"mesos_ubuntu"})
 _METAL: Final = frozenset({"k8s_fedora_ironic"})
-_ALL: Final = _KUBERNETES | _SWARM | _SWARM_MODE | _MESOS
-_VIRTUAL: Final = _ALL - _METAL
+_EVERY: Final = frozenset({"*"})
 _FLANNEL: Final = _KUBERNETES | _SWARM
 _ETCD: Final = (_KUBERNETES | _SWARM) - _METAL
 _REXRAY: Final = _SWARM | _SWARM_MODE | _MESOS
@@ -63,7 +69,7 @@ def _placement() -> tuple[Label, ...]:
     return (
         Label(
             "availability_zone",
-            _ALL,
+            _EVERY,
             LabelRule(
                 kind="text", default="", pattern=_NAME, summary="Nova's zone of the servers and of their volumes"
             ),
@@ -71,7 +77,7 @@ def _placement() -> tuple[Label, ...]:
         ),
         Label(
             "server_group_policies",
-            _ALL,
+            _EVERY,
             LabelRule(
                 kind="choice",
                 default="soft-anti-affinity",
@@ -82,13 +88,14 @@ def _placement() -> tuple[Label, ...]:
         ),
         Label(
             "docker_volume_type",
-            _VIRTUAL,
+            _EVERY,
             LabelRule(kind="text", default="", pattern=_NAME, summary="Cinder's type of the volumes for containers"),
             f"{where}::test_docker_volume_type",
+            _METAL,
         ),
         Label(
             "boot_volume_size",
-            _VIRTUAL,
+            _EVERY,
             LabelRule(
                 kind="integer",
                 default="0",
@@ -96,10 +103,11 @@ def _placement() -> tuple[Label, ...]:
                 summary="GB of the volume that each server boots from; 0: the flavor's own disk",
             ),
             f"{where}::test_boot_volume_size",
+            _METAL,
         ),
         Label(
             "boot_volume_type",
-            _VIRTUAL,
+            _EVERY,
             LabelRule(
                 kind="text",
                 default="",
@@ -107,6 +115,7 @@ def _placement() -> tuple[Label, ...]:
                 summary="Cinder's type of the volumes that servers boot from; needs Heat 26 or newer",
             ),
             f"{where}::test_boot_volume_type",
+            _METAL,
         ),
         Label(
             "etcd_volume_size",
@@ -133,13 +142,14 @@ def _network() -> tuple[Label, ...]:
     return (
         Label(
             "fixed_subnet_cidr",
-            _VIRTUAL,
+            _EVERY,
             LabelRule(kind="cidr", default="10.0.0.0/24", summary="addresses of the network that is made for the bay"),
             f"{where}::test_fixed_subnet_cidr",
+            _METAL,
         ),
         Label(
             "master_lb_floating_ip_enabled",
-            _VIRTUAL,
+            _EVERY,
             LabelRule(
                 kind="boolean",
                 default="",
@@ -149,7 +159,7 @@ def _network() -> tuple[Label, ...]:
         ),
         Label(
             "master_lb_allowed_cidrs",
-            _VIRTUAL,
+            _EVERY,
             LabelRule(
                 kind="cidrs",
                 default="",
@@ -159,7 +169,7 @@ def _network() -> tuple[Label, ...]:
         ),
         Label(
             "octavia_provider",
-            _VIRTUAL,
+            _EVERY,
             LabelRule(
                 kind="text", default="", pattern=_NAME, summary="Octavia's provider; its own default if not given"
             ),
@@ -167,7 +177,7 @@ def _network() -> tuple[Label, ...]:
         ),
         Label(
             "octavia_lb_algorithm",
-            _VIRTUAL,
+            _EVERY,
             LabelRule(
                 kind="choice",
                 default="ROUND_ROBIN",
@@ -178,7 +188,7 @@ def _network() -> tuple[Label, ...]:
         ),
         Label(
             "octavia_lb_healthcheck",
-            _VIRTUAL,
+            _EVERY,
             LabelRule(kind="boolean", default="true", summary="whether the load balancer watches the masters"),
             f"{where}::test_octavia_lb_healthcheck",
         ),
@@ -353,4 +363,4 @@ LABELS: Final = (
 
 def rules_of(driver: str) -> Mapping[str, LabelRule]:
     """The labels that take effect in a driver, by name."""
-    return MappingProxyType({label.name: label.rule for label in LABELS if driver in label.drivers})
+    return MappingProxyType({label.name: label.rule for label in LABELS if label.concerns(driver)})
