@@ -15,6 +15,7 @@ from string import Template
 from typing import ClassVar, Final, Literal
 
 from shared.domain.labels import LabelRule, rules_of
+from shared.drivers.common.access import MANAGE_VOLUMES, Rules
 from shared.drivers.common.labels import checked, truth
 from shared.drivers.common.outputs import read_outputs
 from shared.drivers.common.support import Used, check_networks, check_support, check_words, refuse
@@ -31,6 +32,9 @@ from shared.drivers.contract import (
 )
 from shared.drivers.rendering import package_texts
 
+BAY: Final = "bay.yaml"
+SHARD: Final = "shard.yaml"
+"""The template of a bay's further stacks; it lies among the files of the first, so that the bay keeps it (rule 6)."""
 _CREDENTIAL: Final = re.compile(r"(?:[A-Za-z0-9_.~=+/-]|@(?!@))+")
 _KINDS: Final = frozenset({"create", "resize", "delete"})
 
@@ -107,7 +111,7 @@ class StackDriver(ABC):
         told = []
         if facts.master_count > 1 and not facts.master_lb_enabled:
             told.append("Without master_lb_enabled the bay's api_address is that of its first master alone.")
-        if facts.fixed_network and checked(self.label_rules, facts.labels, "master_lb_allowed_cidrs"):
+        if facts.fixed_network and self.label(facts, "master_lb_allowed_cidrs"):
             told.append("Label 'master_lb_allowed_cidrs' must name the subnet of the bay's own nodes as well.")
         return told
 
@@ -118,6 +122,10 @@ class StackDriver(ABC):
     def needs_cloud_credential(self, facts: BayFacts) -> bool:
         """Whether containers use volumes of the cloud."""
         return bool(facts.volume_driver)
+
+    def access_rules(self, facts: BayFacts) -> Rules:
+        """What that credential may do: volumes, from making to detaching."""
+        return MANAGE_VOLUMES
 
     # What is the same for all.
 
@@ -139,9 +147,11 @@ class StackDriver(ABC):
         if not facts.tls_disabled and not facts.ca_pem:
             raise ValueError("A bay with TLS needs its authority's certificate in facts.ca_pem.")
         files = package_texts(COMMON, "heat", ".yaml") | package_texts(self.package, "heat", ".yaml")
-        template = Template(files.pop("bay.yaml")).substitute(asdict(self.words))
+        for name in (BAY, SHARD):
+            files[name] = Template(files[name]).substitute(asdict(self.words))
         parameters = self.parameters(facts)
         files = {name: chosen(text, parameters) for name, text in files.items()}
+        template = files.pop(BAY)
         files["master.user-data"] = self.user_data(facts, "master")
         files["worker.user-data"] = self.user_data(facts, "worker")
         if self.needs_cloud_credential(facts):
