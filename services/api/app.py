@@ -26,6 +26,7 @@ from services.api.routers import (
     leftovers,
     mservices,
     nodegroups,
+    nodes,
     quotas,
     root,
     stats,
@@ -59,7 +60,7 @@ def make_app(settings: ApiSettings) -> ASGIApp:
     )
     for module in (
         *(root, bays, events, baymodels, nodegroups, certificates, credentials),
-        *(quotas, stats, mservices, federations, leftovers),
+        *(quotas, stats, mservices, federations, nodes, leftovers),
     ):
         app.include_router(module.router)
     app.add_exception_handler(JeroboamError, _rendered)

@@ -12,9 +12,22 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from shared.domain.errors import InvalidInput
+from shared.pki_client import describe_request
 
 _RSA_BITS: Final = (2048, 8192)
 _CURVES: Final = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
+
+
+def check_node_csr(pem: str) -> None:
+    """Let a node's CSR through: its key also signs the node's calls, so it must be RSA or EC.
+
+    Raises:
+        InvalidInput: as `check_csr`, or the key is of another kind, or a name is neither a DNS name nor an address.
+    """
+    check_csr(pem)
+    describe_request(pem)
+    if isinstance(x509.load_pem_x509_csr(pem.encode()).public_key(), ed25519.Ed25519PublicKey):
+        raise _invalid("a node's key must be RSA or EC")
 
 
 def check_csr(pem: str) -> None:

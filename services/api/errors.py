@@ -20,10 +20,30 @@ AWAY = "The database does not answer now."
 UNSEEN = "Something went wrong here; the request id finds it in our logs."
 
 
+NODE_CHALLENGE = "Jeroboam-Node"
+"""How nodes prove themselves: a signature by their certificate's key, see docs/driver-contract.md."""
+
+
 class TooLarge(ClientFault):
     """The body is longer than we read."""
 
     status: ClassVar[int] = 413
+
+
+class TooMany(ClientFault):
+    """More than we look at now; `retry_after` is in seconds."""
+
+    status: ClassVar[int] = 429
+
+    def __init__(self, message: str, *, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class NotProven(ClientFault):
+    """A node's call whose certificate, time or signature does not hold."""
+
+    status: ClassVar[int] = 401
 
 
 class Unsupported(NotAcceptable):
@@ -57,6 +77,10 @@ def render(error: Exception, *, challenge: str = "Keystone") -> Response:
             return _unsupported(error)
         case Conflict() if error.retry_after is not None:
             return refusal(409, error.message, code=error.code, headers={"Retry-After": str(error.retry_after)})
+        case TooMany():
+            return refusal(429, error.message, code=error.code, headers={"Retry-After": str(error.retry_after)})
+        case NotProven():
+            return refusal(401, error.message, code=error.code, headers={"WWW-Authenticate": NODE_CHALLENGE})
         case ClientFault():
             code = "" if error.status == 406 else error.code
             return refusal(error.status, error.message, code=code)

@@ -13,6 +13,7 @@ from shared.contracts.http.links import ErrorBody, StrangerBody, UnsupportedVers
 
 _NO_AUTH: Final = frozenset({"/", "/v1", "/healthcheck", "/readyz"})
 _BODIES: Final[tuple[type[BaseModel], ...]] = (ErrorBody, StrangerBody, UnsupportedVersion)
+_BY_SECRET: Final = frozenset({"/v1/bays/{bay}/node-certificates"})
 _PLACED: Final = frozenset({"/v1/bays", "/v1/clusters"})
 """Whose POST answers 202 with a Location, and with warnings."""
 
@@ -30,7 +31,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
         schema = body.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas.update(schema.pop("$defs", {}))
         schemas[body.__name__] = schema
-    components["securitySchemes"] = {"token": parts.SECURITY}
+    components["securitySchemes"] = {"token": parts.SECURITY, "node": parts.NODE_SECURITY}
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             _complete(path, method, operation)
@@ -46,8 +47,10 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     if versioned:
         operation.setdefault("parameters", []).append(parts.VERSION_PARAMETER)
     if path not in _NO_AUTH:
-        operation["security"] = [{"token": []}]
-        responses["401"] = parts.stranger()
+        # A node without a certificate yet has its secret in the body instead.
+        by_node = [{"node": list[str]()}, *([{}] if path in _BY_SECRET else [])]
+        operation["security"] = by_node if "nodes" in operation["tags"] else [{"token": []}]
+        responses["401"] = _kept(responses.get("401")) or parts.stranger()
         for status in parts.REFUSALS.keys() - {"405"}:
             responses[status] = _kept(responses.get(status)) or parts.refusal(status)
     elif versioned:

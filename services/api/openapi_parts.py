@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from services.api.microversion import HEADER, HIGHEST, LOWEST, WORD
@@ -26,6 +27,7 @@ TAGS: Final = {
     "mservices": "The worker processes, and whether they live.",
     "federations": "Federations, of which there are none.",
     "events": "What happens to a bay, as it happens.",
+    "nodes": "What the nodes of bays call; they have no token, but a key of their own.",
     "gone": "What Magnum's API had in 2015 and no longer has.",
 }
 SECURITY: Final = {
@@ -33,6 +35,12 @@ SECURITY: Final = {
     "in": "header",
     "name": "X-Auth-Token",
     "description": "a token of Keystone, scoped to a project",
+}
+NODE_SECURITY: Final = {
+    "type": "apiKey",
+    "in": "header",
+    "name": "X-Jeroboam-Signature",
+    "description": "a signature by the key of a node's certificate; with it go the certificate and the time",
 }
 VERSION_PARAMETER: Final[dict[str, Any]] = {
     "name": HEADER,
@@ -101,14 +109,19 @@ REFUSALS: Final[dict[str, tuple[str, str]]] = {
 
 def refusal(status: str) -> dict[str, Any]:
     """The answer for a status of `REFUSALS`."""
-    words, detail = REFUSALS[status]
+    return refused(status, *REFUSALS[status])
+
+
+def refused(status: str, words: str, detail: str, headers: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The answer for a status that a path has words of its own for."""
     code = "server" if status >= "500" else "" if status in ("405", "406") else "client"
     title = detail.partition(".")[0] or "Method Not Allowed"
     item = {"request_id": "", "code": code, "status": int(status), "title": title, "detail": detail, "links": []}
     forms = ["ErrorBody"] if status != "406" else ["ErrorBody", "UnsupportedVersion"]
     references = [{"$ref": f"#/components/schemas/{name}"} for name in forms]
     schema = references[0] if len(references) == 1 else {"anyOf": references}
-    return {"description": words, "content": {"application/json": {"schema": schema, "example": {"errors": [item]}}}}
+    content = {"application/json": {"schema": schema, "example": {"errors": [item]}}}
+    return {"description": words, "content": content} | ({"headers": dict(headers)} if headers else {})
 
 
 def stranger() -> dict[str, Any]:

@@ -94,7 +94,11 @@ async def json_body(request: Request, argument: str) -> object:
         InvalidInput: there is none, it is not JSON, or it is nested deeper than DEEPEST_BODY.
         TooLarge: it is longer than LARGEST_BODY.
     """
-    read = await _read(request)
+    return json_of(await read_body(request), argument)
+
+
+def json_of(read: bytes | bytearray, argument: str) -> object:
+    """The JSON in a body that is read already; raises as `json_body` does."""
     if not read.strip():
         raise InvalidInput(f'Missing argument: "{argument}"', field=argument)
     try:
@@ -108,13 +112,14 @@ async def json_body(request: Request, argument: str) -> object:
     return data
 
 
-async def _read(request: Request) -> bytearray:
+async def read_body(request: Request, most: int = LARGEST_BODY) -> bytearray:
+    """The body as it came. Raises TooLarge for one of more than `most` bytes."""
     read = bytearray()
     try:
         async for chunk in request.stream():
             read += chunk
-            if len(read) > LARGEST_BODY:
-                raise TooLarge(f"The body has more than {LARGEST_BODY} bytes, which is the most that is taken.")
+            if len(read) > most:
+                raise TooLarge(f"The body has more than {most} bytes, which is the most that is taken.")
     except ClientDisconnect:  # nobody hears this; without it the log would tell of a failure of ours
         raise InvalidInput("The connection ended before the body did.") from None
     return read

@@ -14,6 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.certs.envelope import Envelope
 from services.certs.key_cache import KeyCache
+from services.certs.key_pool import KeyPool
+from services.certs.nodes import NodeCertificates
 from services.certs.settings import CertsSettings
 from services.certs.signer import Signer
 from shared.bus.port import Bus
@@ -34,6 +36,8 @@ class Deps:
     cpu: Executor
     validity: timedelta
     signer: Signer
+    nodes: NodeCertificates
+    rsa_keys: KeyPool
     sweep_seconds: float
 
 
@@ -42,7 +46,7 @@ async def open_deps(settings: CertsSettings, envelope: Envelope, wiring: Wiring)
     """Build the context; at its end no signature is left half made."""
     cpu = ThreadPoolExecutor(CPU_THREADS, thread_name_prefix="certs-cpu")
     cache = KeyCache(settings.key_cache_size, settings.key_cache_seconds)
-    signer = Signer(wiring.engine, envelope, cache, cpu, settings.validity)
+    signer = Signer(wiring.engine, envelope, cache, cpu, settings.validity, settings.node_validity)
     try:
         yield Deps(
             engine=wiring.engine,
@@ -52,6 +56,8 @@ async def open_deps(settings: CertsSettings, envelope: Envelope, wiring: Wiring)
             cpu=cpu,
             validity=settings.validity,
             signer=signer,
+            nodes=NodeCertificates(signer),
+            rsa_keys=KeyPool(cpu, size=settings.key_pool_size),
             sweep_seconds=settings.timing.sweep,
         )
     finally:

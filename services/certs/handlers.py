@@ -1,4 +1,4 @@
-"""Messages that are not about operations: a CSR waits. And the sweep for those whose message was lost."""
+"""Messages that are not about operations: a CSR waits, a node is attested. And the sweep for what was lost of them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Final
 from services.certs.factory import Deps
 from shared.contracts import encode
 from shared.contracts.certificate import CertificateSigned, CertificateSignRequested
+from shared.contracts.node import NodeAttestDecided, NodeAttested
 
 _GRACE: Final = timedelta(seconds=2)
 """A request so young has its message still under way; with the sweep's 5 s it is taken up within the asker's 10 s."""
@@ -22,8 +23,17 @@ async def sign_requested(deps: Deps, message: CertificateSignRequested) -> None:
         await deps.bus.reply(message.reply_to, encode(reply))
 
 
+async def node_attested(deps: Deps, message: NodeAttested) -> None:
+    """Sign what the node may have, then tell the gateway that asked. Whether it is attested is in the row."""
+    attestation = await deps.nodes.decide(message.attestation_id)
+    if attestation is not None:
+        reply = NodeAttestDecided(bay_id=attestation.bay_id, attestation_id=attestation.id)
+        await deps.bus.reply(message.reply_to, encode(reply))
+
+
 async def sweep_forever(deps: Deps) -> None:
     """Take up requests that were left behind, now and then every `sweep_seconds`, until cancelled."""
     while True:
         await deps.signer.sweep(_GRACE)
+        await deps.nodes.sweep(_GRACE)
         await asyncio.sleep(deps.sweep_seconds)

@@ -6,11 +6,12 @@ from functools import partial
 
 from services.certs.envelope import Envelope, EnvelopeError
 from services.certs.factory import Deps, open_deps
-from services.certs.handlers import sign_requested, sweep_forever
+from services.certs.handlers import node_attested, sign_requested, sweep_forever
 from services.certs.master_key import load_master_key
 from services.certs.settings import CertsSettings
 from services.certs.steps import STEPS
 from shared.contracts.certificate import CertificateSignRequested
+from shared.contracts.node import NodeAttested
 from shared.domain.operation import Service
 from shared.runtime.settings import load
 from shared.worker.app import WorkerApp
@@ -24,8 +25,8 @@ def make_app(settings: CertsSettings) -> WorkerApp[Deps]:
         settings=settings,
         steps=STEPS,
         deps=partial(open_deps, settings, envelope),
-        handlers={CertificateSignRequested: sign_requested},
-        background=lambda deps: [partial(sweep_forever, deps)],
+        handlers={CertificateSignRequested: sign_requested, NodeAttested: node_attested},
+        background=lambda deps: [partial(sweep_forever, deps), deps.rsa_keys.fill_forever],
     )
 
 

@@ -4,6 +4,9 @@ The rules of the `owner` profile are Magnum's (contract §5.2): the subject as g
 of anything else a critical extension is refused and the others are left out. Beyond Magnum, weak keys and signatures
 are refused, and CA:true is refused even when it is not critical. Checking is pure and gives the same plan for the
 same CSR, which is what lets an interrupted signature be finished later.
+
+Of a node's CSR only the key and, where the certificate is a server's, the names are taken: subject and usages are
+those of its profile (`shared/domain/node_profiles.py`), the node's name is the one that was attested.
 """
 
 from __future__ import annotations
@@ -15,10 +18,11 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512
-from cryptography.x509.oid import ExtensionOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 
 from shared.db.repositories.sign_requests import OWNER_PROFILE
 from shared.domain.errors import InvalidInput
+from shared.domain.node_profiles import NodeProfile
 
 MAX_CSR_CHARACTERS: Final = 16 * 1024
 
@@ -78,6 +82,46 @@ def plan_leaf(csr_pem: str, profile: str) -> LeafPlan:
         raise _invalid("a part of it cannot be read") from None
 
 
+def plan_node(csr_pem: str, profile: NodeProfile, node_name: str) -> LeafPlan:
+    """What a node of that name gets under a profile.
+
+    Raises:
+        Refused: the CSR cannot be read, or the names do not fit into a certificate.
+    """
+    csr = _load(csr_pem)
+    try:
+        key = _public_key(csr)
+        return LeafPlan(_node_subject(profile, node_name), key, tuple(_node_extensions(csr, key, profile)))
+    except _UNREADABLE:
+        raise _invalid("a part of it, or the node's name, does not fit into a certificate") from None
+
+
+def _node_subject(profile: NodeProfile, node_name: str) -> x509.Name:
+    organization = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, profile.organization)] if profile.organization else []
+    common_name = profile.common_name.format(node=node_name)
+    return x509.Name([*organization, x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+
+
+def _node_extensions(
+    csr: x509.CertificateSigningRequest, key: PublicKey, profile: NodeProfile
+) -> list[tuple[x509.ExtensionType, bool]]:
+    purposes = [ExtendedKeyUsageOID.SERVER_AUTH] if profile.server else []
+    purposes += [ExtendedKeyUsageOID.CLIENT_AUTH] if profile.client else []
+    usage = _usage(digital_signature=True, key_encipherment=isinstance(key, rsa.RSAPublicKey))
+    extensions: list[tuple[x509.ExtensionType, bool]] = [(usage, True), (x509.ExtendedKeyUsage(purposes), False)]
+    names = _host_names(csr) if profile.server else []
+    return [*extensions, (x509.SubjectAlternativeName(names), False)] if names else extensions
+
+
+def _host_names(csr: x509.CertificateSigningRequest) -> list[x509.GeneralName]:
+    """The DNS names and addresses that it asks for, each once: the two forms that were attested."""
+    try:
+        asked = csr.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return []
+    return list(dict.fromkeys(name for name in asked if isinstance(name, x509.DNSName | x509.IPAddress)))
+
+
 def _load(csr_pem: str) -> x509.CertificateSigningRequest:
     if len(csr_pem) > MAX_CSR_CHARACTERS:
         raise _invalid(f"it has {len(csr_pem)} characters, allowed are {MAX_CSR_CHARACTERS}")
@@ -135,10 +179,18 @@ def _key_usage(asked: x509.KeyUsage, *, critical: bool) -> x509.KeyUsage:
     allowed = (asked.digital_signature, asked.content_commitment, asked.key_encipherment)
     if (critical and any(others)) or not any(allowed):
         raise _not_allowed(ExtensionOID.KEY_USAGE)
-    return x509.KeyUsage(
+    return _usage(
         digital_signature=asked.digital_signature,
         content_commitment=asked.content_commitment,
         key_encipherment=asked.key_encipherment,
+    )
+
+
+def _usage(*, digital_signature: bool, key_encipherment: bool, content_commitment: bool = False) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=digital_signature,
+        content_commitment=content_commitment,
+        key_encipherment=key_encipherment,
         data_encipherment=False,
         key_agreement=False,
         key_cert_sign=False,

@@ -16,13 +16,22 @@ class CertsSettings(CommonSettings):
     master_key_file: OptionalPath = Field(default=None, description="32 bytes in base64; mode 0600")
     master_key: SecretStr | None = Field(default=None, description="the same as text, where a file is not possible")
     certificate_days: int = Field(default=5 * 365, ge=1, le=36500, description="validity of authorities and leaves")
+    node_certificate_days: int = Field(default=365, ge=1, le=36500, description="validity of the nodes' certificates")
     key_cache_size: int = Field(default=256, ge=1, le=100_000, description="authorities whose key stays in memory")
+    key_pool_size: int = Field(
+        default=4, ge=0, le=100, description="RSA keys made in advance; the masters of a Kubernetes bay share one"
+    )
     key_cache_seconds: float = Field(default=300.0, gt=0, le=86_400)
 
     @property
     def validity(self) -> timedelta:
         """How long what we sign is valid."""
         return timedelta(days=self.certificate_days)
+
+    @property
+    def node_validity(self) -> timedelta:
+        """How long a node's certificates are valid; it renews them when a third of that is left."""
+        return timedelta(days=self.node_certificate_days)
 
     @model_validator(mode="after")
     def _one_master_key(self) -> Self:

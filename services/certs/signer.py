@@ -1,7 +1,7 @@
 """The sign path. The steps below have the same numbers as the comments in the code.
 
     1. Load the request. What is decided already stays as it is.
-    2. Check the CSR against its profile; refuse it with a reason.
+    2. Check the CSR against its profile; refuse it with a reason. A node's request is left alone until it is attested.
     3. Commit the intent: serial, subject and validity, with the audit line "signing". The same CSR of the same
        requester within ten minutes meets the intent or the certificate of the first time.
     4. Open the authority's key, prepare, spend the token: the certificate follows from intent and CSR alone.
@@ -28,9 +28,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from services.certs.authority import Authority, Intent
 from services.certs.envelope import Envelope
 from services.certs.key_cache import KeyCache
-from services.certs.profiles import LeafPlan, Refused, plan_leaf
-from shared.db.repositories import authorities, sign_requests
+from services.certs.node_plans import profile_of
+from services.certs.profiles import LeafPlan, Refused, plan_leaf, plan_node
+from shared.db.repositories import attestations, authorities, bays, sign_requests
+from shared.db.repositories.attestations import AttestState
 from shared.db.repositories.sign_requests import Certificate, CertificateState, SignRequest, SignState
+from shared.drivers import registry
+from shared.drivers.contract import Driver
 from shared.runtime import failpoint
 
 log = logging.getLogger(__name__)
@@ -49,6 +53,8 @@ class Signer:
     cache: KeyCache
     cpu: Executor
     validity: timedelta
+    node_validity: timedelta = timedelta(days=365)
+    drivers: Callable[[str], Driver] = registry.by_name
 
     async def decide(self, request_id: UUID) -> SignRequest | None:
         """Bring a request to its end: signed, refused or expired. Safe to repeat and to run twice at once.
@@ -86,7 +92,9 @@ class Signer:
         return len(ids)
 
     async def _sign(self, request: SignRequest) -> None:
-        plan = await self._compute(plan_leaf, request.csr, request.profile)  # 2
+        plan = await self._plan(request)  # 2
+        if plan is None:
+            return
         async with self.engine.begin() as conn:  # 3
             certificate = await self._record_intent(conn, request, plan)
         if certificate is None:
@@ -98,12 +106,26 @@ class Signer:
             await sign_requests.complete(conn, request, certificate, pem)
         failpoint.hit("certs:sign_issued")
 
+    async def _plan(self, request: SignRequest) -> LeafPlan | None:
+        """What is to be signed; None: the node that asks is not attested (yet). Raises Refused."""
+        if request.attestation_id is None:
+            return await self._compute(plan_leaf, request.csr, request.profile)
+        async with self.engine.connect() as conn:
+            attested = await attestations.get(conn, request.attestation_id)
+            bay = await bays.get(conn, request.bay_id)
+        if attested is None or bay is None or attested.state is not AttestState.ATTESTED:
+            return None
+        profile = profile_of(request, attested, self.drivers(bay.driver))
+        return await self._compute(plan_node, attested.csr, profile, attested.node_name or "")
+
     async def _record_intent(self, conn: AsyncConnection, request: SignRequest, plan: LeafPlan) -> Certificate | None:
         """The intent to carry out, or None when the request is decided. Raises Refused."""
         locked = await sign_requests.lock(conn, request.id)
         if locked is None or locked.state is not SignState.PENDING:
             return None  # somebody else decided it meanwhile
-        authority = await authorities.for_signing(conn, request.bay_id, request.authority_kind)
+        authority = None
+        if request.authority_kind in authorities.KINDS:
+            authority = await authorities.for_signing(conn, request.bay_id, request.authority_kind)
         if authority is None:
             raise Refused(f"The bay has no {request.authority_kind} certificate authority that can sign.")
         known = await sign_requests.known_certificate(conn, request, authority.id)
@@ -118,9 +140,8 @@ class Signer:
         if known is not None:
             return known
         serial, subject = f"{secrets.randbits(128):032x}", plan.subject_text
-        return await sign_requests.intend(
-            conn, request, authority, serial=serial, subject=subject, validity=self.validity
-        )
+        validity = self.validity if request.attestation_id is None else self.node_validity
+        return await sign_requests.intend(conn, request, authority, serial=serial, subject=subject, validity=validity)
 
     async def _open(self, authority_id: UUID) -> Authority:
         """The authority with its key in memory. Raises Refused when the key was destroyed, EnvelopeError."""

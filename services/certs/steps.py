@@ -12,15 +12,15 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import uuid4
 
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_private_key
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.certs.authority import make_authority
 from services.certs.factory import Deps
 from shared.db.repositories import authorities
-from shared.db.repositories.authorities import FIRST_GENERATION, KINDS, Authority, SealedKey
+from shared.db.repositories.authorities import FIRST_GENERATION, KINDS, SERVICE_ACCOUNT, Authority, SealedKey
 from shared.domain.bay import Bay
 from shared.domain.errors import InvalidInput
-from shared.drivers import registry
 from shared.pki_client import KeyKind
 from shared.worker.outcome import Broke, Done, Outcome, StepContext, StepFunction
 
@@ -28,15 +28,22 @@ _NAME_BYTES: Final = 64  # X.520's bound of a common name
 
 
 async def create_authorities(ctx: StepContext[Deps]) -> Outcome:
-    """Make the authorities that the bay does not have yet; keys are encrypted before they leave this function."""
+    """Make the authorities that the bay does not have yet, and the service-account key where its masters share one.
+
+    Keys are encrypted before they leave this function.
+    """
     try:
-        key_kind = KeyKind(registry.by_name(ctx.bay.driver).ca_key)
+        driver = ctx.deps.signer.drivers(ctx.bay.driver)
     except InvalidInput as error:
         return Broke(error.message)
     async with ctx.deps.engine.connect() as conn:
         present = await authorities.current_all(conn, ctx.bay.id)
+        has_shared = await authorities.current(conn, ctx.bay.id, SERVICE_ACCOUNT) is not None
     missing = [kind for kind in KINDS if kind not in present]
+    key_kind = KeyKind(driver.ca_key)
     made = await asyncio.gather(*(_make(ctx.deps, ctx.bay, kind, key_kind) for kind in missing))
+    if driver.shares_service_account and not has_shared:
+        made.append(await _service_account(ctx.deps, ctx.bay))
 
     async def write(conn: AsyncConnection) -> None:
         for authority, key in made:
@@ -73,6 +80,16 @@ async def _make(deps: Deps, bay: Bay, kind: str, key_kind: KeyKind) -> tuple[Aut
     )
     public = Authority(uuid4(), bay.id, kind, FIRST_GENERATION, made.certificate, made.not_after)
     return public, deps.envelope.seal(made.key, bay_id=bay.id, authority_id=public.id)
+
+
+async def _service_account(deps: Deps, bay: Bay) -> tuple[Authority, SealedKey]:
+    """A key pair, no authority: it stands among them to be encrypted, kept and destroyed as they are."""
+    key = await deps.rsa_keys.take()
+    public = load_der_private_key(key, password=None).public_key()
+    pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    ends = datetime.now(UTC).replace(microsecond=0) + deps.validity
+    record = Authority(uuid4(), bay.id, SERVICE_ACCOUNT, FIRST_GENERATION, pem, ends)
+    return record, deps.envelope.seal(key, bay_id=bay.id, authority_id=record.id)
 
 
 def _common_name(bay: Bay) -> str:

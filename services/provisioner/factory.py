@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.provisioner.attest.members import Members
 from services.provisioner.settings import ProvisionerSettings
+from shared.bus.port import Bus
 from shared.domain.bay import Bay
 from shared.drivers import registry
 from shared.drivers.common import sources
@@ -23,10 +25,12 @@ class Deps:
     """The frozen context of one process."""
 
     engine: AsyncEngine
+    bus: Bus
     cloud: Cloud
     settings: ProvisionerSettings
     seal_private_key: str | None
     node_sources: Mapping[str, str]
+    members: Members
 
     def project(self, bay: Bay) -> ProjectCloud:
         """The cloud as our service user sees it in the bay's project."""
@@ -45,10 +49,12 @@ async def open_deps(settings: ProvisionerSettings, wiring: Wiring) -> AsyncItera
     try:
         yield Deps(
             engine=wiring.engine,
+            bus=wiring.bus,
             cloud=cloud,
             settings=settings,
             seal_private_key=None if key_file is None else read_secret_file(key_file),
             node_sources={} if sources_file is None else sources.parse(sources_file.read_text()),
+            members=Members(),
         )
     finally:
         await cloud.close()

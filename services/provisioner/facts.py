@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 
 from services.provisioner.settings import ProvisionerSettings
 from shared.db.repositories.stacks import Credential
+from shared.domain import names
 from shared.domain.bay import Bay, Operation
 from shared.domain.queue import node_count_of
-from shared.drivers.contract import BayFacts, BaySecrets
+from shared.drivers.contract import BayFacts, BaySecrets, Role
 from shared.openstack.cloud import Cloud
 
 SEALED = "@sealed@"
@@ -34,8 +35,27 @@ def facts_of(
     api: str,
     ca_pem: str,
     node_sources: Mapping[str, str],
+    server_groups: Mapping[Role, str],
 ) -> BayFacts:
-    """Everything that the stack is made from. What was resolved at acceptance is in `bay.spec`, by BayFacts' names."""
+    """Everything that the stack is made from. What was resolved at acceptance is in `bay.spec`, by BayFacts' names.
+
+    `server_groups` are Nova's ids by the role of the members, of those that the bay has.
+    """
+    own: dict[str, object] = {
+        "operation_id": str(operation.id),
+        "api_url": api,
+        # Not the bay's: that is the owner's last wish, for which a resize may be waiting already.
+        "node_count": node_count_of(operation.request),
+        "ca_pem": ca_pem,
+        "node_sources": node_sources,
+        "master_server_group": server_groups.get("master", ""),
+        "worker_server_group": server_groups.get("worker", ""),
+    }
+    return replace(known_facts(bay, settings), **own)  # type: ignore[arg-type] # as BayFacts has them
+
+
+def known_facts(bay: Bay, settings: ProvisionerSettings) -> BayFacts:
+    """What is known of a bay whichever operation it is about."""
     given = {name: value for name, value in bay.spec.items() if name in _SPEC and value is not None}
     own: dict[str, object] = {
         "bay_id": str(bay.id),
@@ -43,18 +63,21 @@ def facts_of(
         "project_id": bay.project_id,
         "generation": bay.generation,
         "stack_name": bay.stack_name,
-        "operation_id": str(operation.id),
-        "api_url": api,
+        "operation_id": "",
+        "api_url": "",
         "keystone_url": settings.keystone_url,
         "region": settings.region,
-        # Not the bay's: that is the owner's last wish, for which a resize may be waiting already.
-        "node_count": node_count_of(operation.request),
+        "node_count": bay.node_count,
         "master_count": bay.master_count,
         "timeout_minutes": bay.create_timeout,
-        "ca_pem": ca_pem,
-        "node_sources": node_sources,
     }
     return BayFacts(**(given | own))  # type: ignore[arg-type] # BayFacts' own types were checked when the bay was taken
+
+
+def groups_of(bay: Bay) -> dict[Role, names.ServerGroup]:
+    """The server groups that the bay is to have, by the role of their members."""
+    labels = bay.spec.get("labels")
+    return names.server_groups(bay.stack_name, bay.master_count, labels if isinstance(labels, Mapping) else {})
 
 
 def secrets_of(credential: Credential | None) -> BaySecrets:

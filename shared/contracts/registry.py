@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from shared.contracts import bay, certificate
+from shared.contracts import bay, certificate, node
 from shared.contracts.base import Message
 
 SERVICES: Final = ("api", "certs", "provisioner", "scaler")
@@ -30,16 +30,25 @@ MESSAGES: Final[tuple[type[Message], ...]] = (
     bay.BayDeleted,
     certificate.CertificateSignRequested,
     certificate.CertificateSigned,
+    node.NodeAttestRequested,
+    node.NodeAttested,
+    node.NodeAttestDecided,
 )
 
 CONSUMERS: Final[Mapping[str, tuple[type[Message], ...]]] = MappingProxyType(
     {
-        "certs": (bay.BayCreateRequested, bay.BayStackDeleted, certificate.CertificateSignRequested),
+        "certs": (
+            bay.BayCreateRequested,
+            bay.BayStackDeleted,
+            certificate.CertificateSignRequested,
+            node.NodeAttested,
+        ),
         "provisioner": (
             bay.BayAuthoritiesReady,
             bay.BayResizePlanned,
             bay.BayDeleteRequested,
             bay.BayAuthoritiesDestroyed,
+            node.NodeAttestRequested,
         ),
         "scaler": (bay.BayCreated, bay.BayResizeRequested, bay.BayResized),
     }

@@ -16,41 +16,52 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     Table,
     Text,
     UniqueConstraint,
-    func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB, UUID
+from sqlalchemy.dialects.postgresql import UUID
 
-metadata = MetaData()
+from shared.db.certificate_tables import (
+    attestations,
+    authorities,
+    authority_keys,
+    certificate_audit,
+    certificates,
+    sign_requests,
+)
+from shared.db.columns import bay_column, created, id_column, json_column, metadata, now
 
-_now = func.now()
-
-
-def _id() -> Column[object]:
-    return Column("id", UUID(as_uuid=True), primary_key=True)
-
-
-def _created() -> Column[object]:
-    return Column("created_at", DateTime(timezone=True), nullable=False, server_default=_now)
-
-
-def _bay(*, primary_key: bool = False) -> Column[object]:
-    reference = ForeignKey("bays.id", ondelete="CASCADE")
-    return Column("bay_id", UUID(as_uuid=True), reference, nullable=False, primary_key=primary_key)
-
-
-def _json(name: str, default: str = "{}") -> Column[object]:
-    return Column(name, JSONB, nullable=False, server_default=text(f"'{default}'"))
-
+__all__ = [
+    "attestations",
+    "authorities",
+    "authority_keys",
+    "bay_history",
+    "baymodels",
+    "bays",
+    "certificate_audit",
+    "certificates",
+    "cloud_credentials",
+    "dead_letters",
+    "metadata",
+    "node_reports",
+    "nodegroups",
+    "nodes",
+    "operation_steps",
+    "operations",
+    "outbox",
+    "quotas",
+    "services",
+    "sign_requests",
+    "stack_renders",
+    "tombstones",
+]
 
 baymodels = Table(
     "baymodels",
     metadata,
-    _id(),
+    id_column(),
     Column("seq", BigInteger, Identity(), nullable=False, unique=True),
     Column("project_id", Text, nullable=False, index=True),
     Column("user_id", Text, nullable=False),
@@ -59,17 +70,17 @@ baymodels = Table(
     Column("image_id", Text, nullable=False),
     Column("public", Boolean, nullable=False, server_default=text("false")),
     Column("hidden", Boolean, nullable=False, server_default=text("false")),
-    _json("attributes"),
+    json_column("attributes"),
     Column("doc", Text, nullable=False, server_default=""),
     Column("doc_template", Text, nullable=False, server_default=""),
-    _created(),
+    created(),
     Column("updated_at", DateTime(timezone=True)),
 )
 
 bays = Table(
     "bays",
     metadata,
-    _id(),
+    id_column(),
     Column("seq", BigInteger, Identity(), nullable=False, unique=True),
     Column("project_id", Text, nullable=False),
     Column("user_id", Text, nullable=False),
@@ -85,13 +96,13 @@ bays = Table(
     Column("node_count", Integer, nullable=False),
     Column("master_count", Integer, nullable=False),
     Column("create_timeout", Integer, nullable=False, server_default=text("60")),
-    _json("spec"),
-    _json("labels"),
-    _json("faults"),
+    json_column("spec"),
+    json_column("labels"),
+    json_column("faults"),
     Column("discovery_url", Text),
     Column("api_address", Text),
-    _json("node_addresses", "[]"),
-    _json("master_addresses", "[]"),
+    json_column("node_addresses", "[]"),
+    json_column("master_addresses", "[]"),
     Column("coe_version", Text),
     Column("container_version", Text),
     Column("doc", Text, nullable=False, server_default=""),
@@ -99,12 +110,12 @@ bays = Table(
     Column("doc_cluster", Text, nullable=False, server_default=""),
     Column("doc_cluster_brief", Text, nullable=False, server_default=""),
     Column("health_status", Text),
-    _json("health_status_reason"),
-    _json("labels_added"),
-    _json("labels_overridden"),
-    _json("labels_skipped"),
+    json_column("health_status_reason"),
+    json_column("labels_added"),
+    json_column("labels_overridden"),
+    json_column("labels_skipped"),
     Column("merge_labels", Boolean, nullable=False, server_default=text("false")),
-    _created(),
+    created(),
     Column("updated_at", DateTime(timezone=True)),
     CheckConstraint("wanted IN ('present', 'gone')", name="bays_wanted"),
     CheckConstraint("node_count >= 0 AND master_count >= 1", name="bays_counts"),
@@ -116,17 +127,17 @@ bays = Table(
 nodegroups = Table(
     "nodegroups",
     metadata,
-    _id(),
+    id_column(),
     Column("seq", BigInteger, Identity(), nullable=False, unique=True),
-    _bay(),
+    bay_column(),
     Column("name", Text, nullable=False),
     Column("role", Text, nullable=False),
     Column("is_default", Boolean, nullable=False, server_default=text("false")),
     Column("min_node_count", Integer, nullable=False, server_default=text("0")),
     Column("max_node_count", Integer),
-    _json("node_labels"),
-    _json("node_taints", "[]"),
-    _created(),
+    json_column("node_labels"),
+    json_column("node_taints", "[]"),
+    created(),
     Column("updated_at", DateTime(timezone=True)),
     UniqueConstraint("bay_id", "name", name="nodegroups_one_of_a_name"),
     CheckConstraint("min_node_count >= 0 AND max_node_count >= min_node_count", name="nodegroups_range"),
@@ -140,7 +151,7 @@ quotas = Table(
     Column("project_id", Text, nullable=False),
     Column("resource", Text, nullable=False),
     Column("hard_limit", Integer, nullable=False),
-    _created(),
+    created(),
     Column("updated_at", DateTime(timezone=True)),
     UniqueConstraint("project_id", "resource", name="quotas_one_per_project"),
     CheckConstraint("hard_limit >= 0", name="quotas_limit"),
@@ -153,11 +164,11 @@ services = Table(
     Column("host", Text, nullable=False),
     Column("binary", Text, nullable=False),
     Column("report_count", BigInteger, nullable=False, server_default=text("1")),
-    Column("last_seen_up", DateTime(timezone=True), nullable=False, server_default=_now),
+    Column("last_seen_up", DateTime(timezone=True), nullable=False, server_default=now),
     Column("disabled", Boolean, nullable=False, server_default=text("false")),
     Column("disabled_reason", Text),
     Column("forced_down", Boolean, nullable=False, server_default=text("false")),
-    _created(),
+    created(),
     Column("updated_at", DateTime(timezone=True)),
     UniqueConstraint("host", "binary", name="services_one_per_host"),
 )
@@ -173,15 +184,15 @@ bay_history = Table(
     Column("became", Text, nullable=False),
     Column("reason", Text),
     Column("operation_id", UUID(as_uuid=True)),
-    Column("at", DateTime(timezone=True), nullable=False, server_default=_now),
+    Column("at", DateTime(timezone=True), nullable=False, server_default=now),
     Index("bay_history_by_bay", "bay_id", "seq"),
 )
 
 operations = Table(
     "operations",
     metadata,
-    _id(),
-    _bay(),
+    id_column(),
+    bay_column(),
     Column("seq", BigInteger, Identity(), nullable=False, unique=True),
     Column("kind", Text, nullable=False),
     Column("state", Text, nullable=False),
@@ -190,16 +201,16 @@ operations = Table(
     Column("attempt", Integer, nullable=False, server_default=text("0")),
     Column("failures", Integer, nullable=False, server_default=text("0")),
     Column("surprises", Integer, nullable=False, server_default=text("0")),
-    Column("next_run_at", DateTime(timezone=True), nullable=False, server_default=_now),
+    Column("next_run_at", DateTime(timezone=True), nullable=False, server_default=now),
     Column("lease_token", UUID(as_uuid=True)),
     Column("lease_until", DateTime(timezone=True)),
     Column("deadline", DateTime(timezone=True)),
-    _json("request"),
-    _json("memo"),
+    json_column("request"),
+    json_column("memo"),
     Column("error", Text),
     Column("requested_by", Text, nullable=False),
-    _json("warnings", "[]"),
-    _created(),
+    json_column("warnings", "[]"),
+    created(),
     Column("finished_at", DateTime(timezone=True)),
     Index("operations_due", "service", "next_run_at", postgresql_where=text("state = 'active'")),
     # Rule 5: one active operation per bay is this index, not an `if`.
@@ -225,57 +236,57 @@ operation_steps = Table(
 outbox = Table(
     "outbox",
     metadata,
-    _id(),
+    id_column(),
     Column("seq", BigInteger, Identity(), nullable=False),
     Column("service", Text, nullable=False),
     Column("name", Text, nullable=False),
     Column("version", Integer, nullable=False),
     Column("body", Text, nullable=False),
-    _json("headers"),
-    _created(),
+    json_column("headers"),
+    created(),
     Index("outbox_by_service", "service", "seq"),
 )
 
 dead_letters = Table(
     "dead_letters",
     metadata,
-    _id(),
+    id_column(),
     Column("service", Text, nullable=False),
     Column("queue", Text, nullable=False),
     Column("message_id", Text),
     Column("name", Text),
     Column("version", Integer),
     Column("body", Text, nullable=False),
-    _json("headers"),
+    json_column("headers"),
     Column("reason", Text, nullable=False),
     Column("requeued_at", DateTime(timezone=True)),
-    _created(),
+    created(),
 )
 
 stack_renders = Table(
     "stack_renders",
     metadata,
-    _bay(primary_key=True),
+    bay_column(primary_key=True),
     Column("generation", Integer, primary_key=True),
     Column("driver", Text, nullable=False),
     Column("template", Text, nullable=False),
-    _json("files"),
-    _json("environment"),
-    _json("parameters"),
-    _created(),
+    json_column("files"),
+    json_column("environment"),
+    json_column("parameters"),
+    created(),
 )
 
 nodes = Table(
     "nodes",
     metadata,
-    _bay(primary_key=True),
+    bay_column(primary_key=True),
     Column("server_id", Text, primary_key=True),
     Column("role", Text, nullable=False),
     Column("position", Integer, nullable=False),
     Column("name", Text, nullable=False),
     Column("address", Text, nullable=False),
     Column("private_address", Text, nullable=False),
-    _created(),
+    created(),
 )
 
 cloud_credentials = Table(
@@ -288,84 +299,20 @@ cloud_credentials = Table(
     Column("user_id", Text, nullable=False),
     Column("credential_id", Text),
     Column("sealed", LargeBinary),
-    _created(),
+    created(),
 )
 
-authorities = Table(
-    "authorities",
+node_reports = Table(
+    "node_reports",
     metadata,
-    _id(),
-    _bay(),
-    Column("kind", Text, nullable=False),
-    Column("generation", Integer, nullable=False, server_default=text("1")),
-    Column("certificate", Text, nullable=False),
-    Column("not_after", DateTime(timezone=True), nullable=False),
-    _created(),
-    UniqueConstraint("bay_id", "kind", "generation", name="authorities_one_per_kind"),
+    bay_column(primary_key=True),
+    Column("server_id", Text, primary_key=True),
+    Column("healthy", Boolean, nullable=False),
+    Column("revision", Text, nullable=False),
+    json_column("units"),
+    Column("reported_at", DateTime(timezone=True), nullable=False, server_default=now),
 )
-
-authority_keys = Table(
-    "authority_keys",
-    metadata,
-    Column("authority_id", UUID(as_uuid=True), ForeignKey("authorities.id", ondelete="CASCADE"), primary_key=True),
-    Column("key_id", Text, nullable=False),
-    Column("wrapped_key", LargeBinary, nullable=False),
-    Column("sealed", LargeBinary, nullable=False),
-    _created(),
-)
-
-sign_requests = Table(
-    "sign_requests",
-    metadata,
-    _id(),
-    _bay(),
-    Column("authority_kind", Text, nullable=False),
-    Column("profile", Text, nullable=False),
-    Column("requester", Text, nullable=False),
-    Column("csr", Text, nullable=False),
-    Column("csr_digest", Text, nullable=False),
-    Column("state", Text, nullable=False, server_default="pending"),
-    Column("reason", Text),
-    Column("certificate_id", UUID(as_uuid=True)),
-    _created(),
-    Column("expires_at", DateTime(timezone=True), nullable=False),
-    CheckConstraint("state IN ('pending', 'signed', 'refused', 'expired')", name="sign_requests_state"),
-    Index("sign_requests_repeat", "bay_id", "requester", "csr_digest"),
-    Index("sign_requests_pending", "created_at", postgresql_where=text("state = 'pending'")),
-)
-
-certificates = Table(
-    "certificates",
-    metadata,
-    _id(),
-    _bay(),
-    Column("authority_id", UUID(as_uuid=True), ForeignKey("authorities.id", ondelete="CASCADE"), nullable=False),
-    Column("sign_request_id", UUID(as_uuid=True), unique=True),
-    Column("serial", Text, nullable=False, unique=True),
-    Column("subject", Text, nullable=False),
-    Column("profile", Text, nullable=False),
-    Column("requester", Text, nullable=False),
-    Column("state", Text, nullable=False, server_default="intended"),
-    Column("pem", Text),
-    Column("not_before", DateTime(timezone=True), nullable=False),
-    Column("not_after", DateTime(timezone=True), nullable=False),
-    _created(),
-    CheckConstraint("state IN ('intended', 'issued', 'abandoned')", name="certificates_state"),
-    Index("certificates_by_bay", "bay_id"),
-    Index("certificates_by_authority", "authority_id"),
-)
-
-certificate_audit = Table(
-    "certificate_audit",
-    metadata,
-    Column("seq", BigInteger, Identity(), primary_key=True),
-    Column("at", DateTime(timezone=True), nullable=False, server_default=_now),
-    Column("bay_id", UUID(as_uuid=True), nullable=False, index=True),
-    Column("action", Text, nullable=False),
-    Column("serial", Text),
-    Column("requester", Text),
-    Column("detail", Text),
-)
+"""What each node last said of itself."""
 
 tombstones = Table(
     "tombstones",
@@ -373,5 +320,5 @@ tombstones = Table(
     Column("bay_id", UUID(as_uuid=True), primary_key=True),
     Column("project_id", Text, nullable=False, index=True),
     Column("stack_name", Text, nullable=False),
-    Column("buried_at", DateTime(timezone=True), nullable=False, server_default=_now),
+    Column("buried_at", DateTime(timezone=True), nullable=False, server_default=now),
 )

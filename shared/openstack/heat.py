@@ -165,6 +165,12 @@ class HeatClient:
         found = await self.session.get(SERVICE, f"{path}/resources", params={"nested_depth": str(nested_depth)})
         return [] if found is None else [StackResource.read(one) for one in found.docs("resources")]
 
+    async def attributes(self, stack_name: str, stack_id: str, resource: str) -> Mapping[str, object] | None:
+        """A resource's attributes, which may be secrets; None: no such stack or resource."""
+        path = f"/stacks/{segment(stack_name)}/{segment(stack_id)}/resources/{segment(resource)}"
+        found = await self.session.get(SERVICE, path)
+        return None if found is None else found.doc("resource").maybe_doc("attributes").data
+
     async def events(
         self, stack_id: str, *, nested_depth: int = 0, after: str | None = None, limit: int = 500
     ) -> list[StackEvent]:

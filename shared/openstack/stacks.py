@@ -82,6 +82,8 @@ class StackResource:
     parent: str | None
     """The resource of the outer stack that this one's stack is."""
     updated_at: str | None
+    stack_id: str = ""
+    """The (nested) stack that it is in; "" where Heat does not say."""
 
     @classmethod
     def read(cls, doc: Doc) -> StackResource:
@@ -92,9 +94,10 @@ class StackResource:
             status=doc.maybe("resource_status") or "",
             reason=doc.maybe("resource_status_reason") or "",
             physical_id=doc.maybe("physical_resource_id") or "",
-            stack_name=doc.maybe("stack_name") or _stack_in_links(doc),
+            stack_name=doc.maybe("stack_name") or _stack_in_links(doc, -2),
             parent=doc.maybe("parent_resource"),
             updated_at=doc.maybe("updated_time"),
+            stack_id=_stack_in_links(doc, -1),
         )
 
 
@@ -172,8 +175,8 @@ def _summary(doc: Doc) -> dict[str, object]:
     }
 
 
-def _stack_in_links(doc: Doc) -> str:
-    """A listing of resources names the stack only in a link: …/stacks/NAME/ID."""
+def _stack_in_links(doc: Doc, part: int) -> str:
+    """A listing of resources names the stack only in a link: …/stacks/NAME/ID; `part` is -2 for the name, -1 the id."""
     links = doc.docs("links") if doc.data.get("links") is not None else []
     href = next((link.text("href") for link in links if link.maybe("rel") == "stack"), "")
-    return href.rstrip("/").split("/")[-2] if href.count("/") > 1 else ""
+    return href.rstrip("/").split("/")[part] if href.count("/") > 1 else ""

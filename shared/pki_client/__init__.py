@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from shared.pki_client.chain import ChainError, verify_chain
 from shared.pki_client.describe import CertificateFacts, describe
+from shared.pki_client.describe_request import RequestFacts, describe_request
 from shared.pki_client.request import KeyAndCsr, KeyKind, new_key, new_key_and_csr
 
 __all__ = [
@@ -11,7 +12,9 @@ __all__ = [
     "ChainError",
     "KeyAndCsr",
     "KeyKind",
+    "RequestFacts",
     "describe",
+    "describe_request",
     "new_key",
     "new_key_and_csr",
     "verify_chain",

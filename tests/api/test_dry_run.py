@@ -47,9 +47,11 @@ def test_only_what_is_named_differs_from_the_real_stack(driver: Driver, case: st
     assert all(one["why"] for one in dry["not_known_yet"])
 
 
-@each_driver
+@pytest.mark.parametrize(
+    "driver", [one for one in registry.DRIVERS if one.support.volume_drivers], ids=lambda one: one.name
+)
 def test_secrets_are_not_shown(driver: Driver) -> None:
-    dry = shown(driver, facts_of(driver, volume_driver="cinder"))
+    dry = shown(driver, facts_of(driver, volume_driver=driver.support.volume_drivers[0]))
     assert SECRET in dry["parameters"].values()
     assert CREDENTIAL_SECRET not in json.dumps(dry)
     assert SECRET not in shown(driver, facts_of(driver))["parameters"].values()
@@ -57,13 +59,16 @@ def test_secrets_are_not_shown(driver: Driver) -> None:
 
 @each_driver
 def test_what_it_would_take(driver: Driver) -> None:
-    facts = facts_of(driver, node_count=3, docker_volume_size=5, labels={"some": "label"})
+    size = 5 if driver.support.docker_volume else None
+    facts = facts_of(driver, node_count=3, docker_volume_size=size, labels={"some": "label"})
     dry = shown(driver, facts, ["Label 'some' is not known."])
     assert (dry["driver"], dry["effective_labels"]) == (driver.name, {"some": "label"})
     assert dry["warnings"] == ["Label 'some' is not known."]
     found = dry["footprint"]
     assert found["servers"] == {"m1.medium": 1, "m1.small": 3}
-    assert (found["cores"], found["ram_mb"], found["volumes"], found["volume_gb"]) == (5, 10_240, 4, 20)
+    assert (found["cores"], found["ram_mb"]) == (5, 10_240)
+    assert found["volume_gb"] == 5 * found["volumes"] == (0 if size is None else 5 * found["volumes"])
+    assert (found["volumes"] >= 3) == (size is not None)
     assert found["resources"] == sum(dry["resources"].values())
     assert shown(driver, facts_of(driver))["footprint"]["volumes"] == 0
 
@@ -80,9 +85,9 @@ def test_the_stand_in_is_no_shorter_than_a_real_certificate(driver: Driver) -> N
 
 @each_driver
 def test_what_is_too_large_is_refused_in_the_rehearsal(driver: Driver) -> None:
-    with pytest.raises(InvalidInput, match="Heat takes 1000") as caught:
-        rehearse(driver, facts_of(driver, node_count=1000))
+    with pytest.raises(InvalidInput, match="Heat takes 100") as caught:
+        rehearse(driver, facts_of(driver, node_count=50), HeatLimits(resources=100))
     assert caught.value.field == "node_count"
-    rehearse(driver, facts_of(driver, node_count=1000), HeatLimits(resources=100_000))
+    assert rehearse(driver, facts_of(driver, node_count=1000)).footprint.servers["m1.small"] == 1000
     with pytest.raises(InvalidInput, match="Nova takes 65535"):
-        rehearse(driver, facts_of(driver, no_proxy=",".join(["10.0.0.1"] * 4000)))
+        rehearse(driver, facts_of(driver, no_proxy=",".join(f"10.{n // 250}.{n % 250}.1" for n in range(9000))))

@@ -14,6 +14,7 @@ from shared.db.repositories.authorities import KINDS
 from shared.domain.operation import OperationKind
 from shared.pki_client import describe, verify_chain
 from tests.certs.requests import csr
+from tests.certs.test_nodes import Everything
 from tests.certs.world import MASTER_KEY, World, as_role
 
 
@@ -55,6 +56,20 @@ async def test_making_them_again_changes_nothing(world: World) -> None:
     after = await world.rows("SELECT a.*, k.sealed FROM authorities a JOIN authority_keys k ON a.id = k.authority_id")
     assert sorted(map(str, after)) == sorted(map(str, before))
     assert await world.column("SELECT count(*) FROM certificate_audit") == [3]
+
+
+async def test_masters_that_share_a_key_have_one_that_goes_with_the_bay(world: World) -> None:
+    world.drivers = lambda _name: Everything()
+    await world.make_authorities()
+    before = await world.rows("SELECT id, certificate FROM authorities WHERE kind = 'service_account'")
+    await world.make_authorities()
+    assert await world.rows("SELECT id, certificate FROM authorities WHERE kind = 'service_account'") == before
+    assert len(before) == 1
+    assert await world.column("SELECT count(*) FROM authority_keys") == [4]
+    async with world.engine.connect() as conn:
+        assert set(await authorities.current_all(conn, world.bay_id)) == set(KINDS)  # it is no authority
+    await world.run_operation(OperationKind.DELETE, "delete.authorities")
+    assert await world.column("SELECT count(*) FROM authority_keys") == [0]
 
 
 async def test_only_what_is_missing_is_made(world: World) -> None:

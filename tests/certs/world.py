@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Final
+from typing import ClassVar, Final
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
@@ -18,6 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.certs.envelope import Envelope, MasterKey
 from services.certs.factory import Deps
 from services.certs.key_cache import KeyCache
+from services.certs.key_pool import KeyPool
+from services.certs.nodes import NodeCertificates
 from services.certs.signer import Signer
 from services.certs.steps import STEPS
 from shared.bus import make_bus
@@ -28,6 +30,8 @@ from shared.db.repositories.sign_requests import SignOutcome
 from shared.db.tables import baymodels, bays
 from shared.domain.bay_state import BayStatus
 from shared.domain.operation import OperationKind, Service
+from shared.drivers.contract import Driver
+from shared.drivers.k8s_fedora_atomic.driver import K8sFedoraAtomic
 from shared.runtime.settings import Timing
 from shared.worker.dispatch import Dispatcher
 from tests.support.servers import database_url
@@ -35,6 +39,17 @@ from tests.support.servers import database_url
 ROLE: Final = "jb_certs"
 MASTER_KEY: Final = base64.b64encode(os.urandom(32)).decode()
 VALIDITY: Final = timedelta(days=5 * 365)
+
+
+class Plain(K8sFedoraAtomic):
+    """A driver whose bays have the three authorities and nothing else."""
+
+    shares_service_account: ClassVar[bool] = False
+
+
+def plain(_name: str) -> Driver:
+    """Whatever the name."""
+    return Plain()
 
 
 def as_role(dsn: str, role: str) -> str:
@@ -51,11 +66,13 @@ class World:
     cpu: Executor
     bay_id: UUID
     cache: KeyCache = field(default_factory=lambda: KeyCache(size=8, ttl=60.0))
+    drivers: Callable[[str], Driver] = plain
 
     def signer(self, master_key: str = MASTER_KEY) -> Signer:
         """A signer as another process of the service would have it: with a cache of its own."""
         envelope = Envelope(MasterKey.from_base64(master_key))
-        return Signer(self.engine, envelope, KeyCache(size=8, ttl=60.0), self.cpu, VALIDITY)
+        cache = KeyCache(size=8, ttl=60.0)
+        return Signer(self.engine, envelope, cache, self.cpu, VALIDITY, drivers=self.drivers)
 
     async def ask(
         self,
@@ -107,6 +124,8 @@ class World:
             cpu=self.cpu,
             validity=VALIDITY,
             signer=self.signer(),
+            nodes=NodeCertificates(self.signer()),
+            rsa_keys=KeyPool(self.cpu, size=0),
             sweep_seconds=1.0,
         )
         dispatcher = Dispatcher(Service.CERTS, self.engine, Timing.scaled(1.0), STEPS, deps, committed=lambda: None)

@@ -79,6 +79,9 @@ def test_the_message_list() -> None:
         "bay.deleted": ("provisioner", ()),
         "certificate.sign.requested": ("api", ("certs",)),
         "certificate.signed": ("certs", ()),
+        "node.attest.requested": ("api", ("provisioner",)),
+        "node.attested": ("provisioner", ("certs",)),
+        "node.attest.decided": ("any", ()),
     }
 
 

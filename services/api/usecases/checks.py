@@ -6,11 +6,14 @@ All questions go out at once. When several answers are bad, the one that stands 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
 from shared.domain.errors import ClientFault, InvalidInput, JeroboamError, NotFound
+from shared.drivers import registry
+from shared.openstack import octavia
+from shared.openstack.catalog import Endpoints
 from shared.openstack.cloud import ProjectCloud
 from shared.openstack.glance import Image
 from shared.openstack.neutron import Network, Subnet
@@ -30,6 +33,8 @@ class Wishes:
     external_network: str | None = None
     fixed_network: str | None = None
     fixed_subnet: str | None = None
+    boots_from_volume: bool = False
+    """Whether servers have a volume for a root disk, so that flavors need none."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +61,8 @@ async def look_up(cloud: ProjectCloud, wishes: Wishes, *, strange_key: bool = Fa
     """
     image, flavor, master_flavor, keypair, external, network, subnet = await together(
         _image(cloud, wishes.image),
-        _flavor(cloud, wishes.flavor),
-        _flavor(cloud, wishes.master_flavor),
+        _flavor(cloud, wishes.flavor, diskless=wishes.boots_from_volume),
+        _flavor(cloud, wishes.master_flavor, diskless=wishes.boots_from_volume),
         _keypair(cloud, wishes.keypair, may_miss=strange_key),
         _external(cloud, wishes.external_network),
         _network(cloud, wishes.fixed_network),
@@ -76,6 +81,24 @@ async def look_up(cloud: ProjectCloud, wishes: Wishes, *, strange_key: bool = Fa
     )
     _check_subnet(found, wishes)
     return found
+
+
+def check_balancer(endpoints: Endpoints, attributes: Mapping[str, object]) -> None:
+    """Refuse a load balancer before the masters where the caller's catalog has no service that makes one.
+
+    Raises:
+        InvalidInput: it has none.
+    """
+    if attributes.get("master_lb_enabled") and not endpoints.has(octavia.SERVICE):
+        raise InvalidInput(
+            "master_lb_enabled cannot be true: this cloud has no load balancer service (Octavia).",
+            field="master_lb_enabled",
+        )
+
+
+def boots_from_volume(labels: Mapping[str, object]) -> bool:
+    """Whether the labels give servers a volume to boot from. What else the label may say, the driver judges."""
+    return str(labels.get("boot_volume_size") or "0").strip("0") != ""
 
 
 async def together(*questions: Awaitable[object]) -> list[object]:
@@ -99,7 +122,11 @@ def _as(kind: type[T], value: object) -> T | None:
 
 def _distro(image: Image, ident: str) -> str:
     if not image.os_distro:
-        raise InvalidInput(f"Image {ident} doesn't contain os_distro field.", field="image_id")
+        known = ", ".join(sorted({distro for _, distro, _ in (driver.key for driver in registry.DRIVERS)}))
+        raise InvalidInput(
+            f"Image {ident} doesn't contain os_distro field. It chooses the driver; there are drivers for {known}.",
+            field="image_id",
+        )
     return image.os_distro
 
 
@@ -125,12 +152,12 @@ async def _image(cloud: ProjectCloud, ident: str) -> Image:
     return await _there(cloud.glance.find_image(ident), error)
 
 
-async def _flavor(cloud: ProjectCloud, ident: str | None) -> Flavor | None:
+async def _flavor(cloud: ProjectCloud, ident: str | None, *, diskless: bool) -> Flavor | None:
     if ident is None:
         return None
     error = InvalidInput(f"Unable to find flavor {ident}.", field="flavor_id")
     found = await _there(cloud.nova.find_flavor(ident), error)
-    if found.disk_gb == 0:  # no driver boots nodes from volumes yet
+    if found.disk_gb == 0 and not diskless:
         raise InvalidInput(
             "Flavor with zero root volume size is not supported when boot_volume_size is zero.", field="flavor_id"
         )

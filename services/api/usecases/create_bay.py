@@ -41,7 +41,8 @@ async def create(context: Context, facts: Facts, face: Face, body: NewBay) -> Ac
     context.policy.enforce(facts.caller, face.rule("create"))
     made = await plan(context, facts, face, body)
     wanted = made.driver.needs_cloud_credential(made.judged)
-    credential = await credentials.make(context, facts, made.id) if wanted else None
+    rules = made.driver.access_rules(made.judged)
+    credential = await credentials.make(context, facts, made.id, rules) if wanted else None
     try:
         written = await _write(context, facts, face, body, made, credential)
     except ClientFault:  # surely rolled back; of anything else we do not know whether the commit came through

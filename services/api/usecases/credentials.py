@@ -20,7 +20,7 @@ from services.api.request import Facts
 from shared.db.repositories import stacks
 from shared.domain import names
 from shared.domain.errors import CloudError, InvalidInput, Unavailable
-from shared.drivers.common.access import ACCESS_RULES
+from shared.drivers.common.access import Rules
 from shared.openstack.access_rules import AccessRule
 from shared.runtime import failpoint
 from shared.runtime.sealing import seal
@@ -28,8 +28,8 @@ from shared.runtime.sealing import seal
 GENERATION: Final = 1
 
 CANNOT: Final = (
-    "The nodes of this bay use the cloud (volume_driver or registry_enabled) and need an application credential, which "
-    "your token may not make: it comes from a trust or from an application credential itself. Log in with a password, "
+    "The nodes of this bay use the cloud (volume_driver, cloud_provider_enabled) and need an application credential, "
+    "which your token may not make: it comes from a trust or from an application credential itself. Log in with a password, "
     "or with an unrestricted application credential, and ask again; or use a baymodel without volume_driver."
 )
 
@@ -42,8 +42,8 @@ class NodeCredential:
     sealed: bytes
 
 
-async def make(context: Context, facts: Facts, bay_id: UUID) -> NodeCredential:
-    """Steps 1 to 3.
+async def make(context: Context, facts: Facts, bay_id: UUID, rules: Rules) -> NodeCredential:
+    """Steps 1 to 3; `rules` are what the bay's driver asks for.
 
     Raises:
         InvalidInput: this token may not make one.
@@ -63,7 +63,7 @@ async def make(context: Context, facts: Facts, bay_id: UUID) -> NodeCredential:
             user_id,
             name,
             roles=_roles(facts.caller.roles),
-            access_rules=[AccessRule(**rule) for rule in ACCESS_RULES],
+            access_rules=[AccessRule(**rule) for rule in rules],
             description=f"Nodes of bay {bay_id}",
         )
     except CloudError as error:

@@ -11,6 +11,7 @@ from shared.contracts.http.links import Link
 from shared.contracts.http.values import Count, Flag, Integer, Labels, Loose255, NoKey, Text255
 
 Port = Annotated[Integer, Field(ge=1024, le=65535)]
+StorageDriver = Literal["devicemapper", "overlay", "overlay2"]
 
 
 class Template(WireBody):
@@ -47,7 +48,7 @@ class Template(WireBody):
     """Flavor of the masters, by id or name."""
     docker_volume_size: Count | None = None
     """GB of each node's volume for containers; absent: none."""
-    docker_storage_driver: Literal["devicemapper", "overlay", "overlay2"] = "devicemapper"
+    docker_storage_driver: StorageDriver = "overlay2"
     """How images are stored on the nodes."""
     http_proxy: Loose255 | None = None
     """The nodes' proxy for http."""
@@ -80,12 +81,20 @@ class Template(WireBody):
 
 
 class BaymodelCreate(Template):
-    """POST /v1/baymodels."""
+    """POST /v1/baymodels. What is left out has the user guide's defaults, not those of Magnum's later releases."""
 
     argument: ClassVar[str] = "baymodel"
 
     keypair_id: Text255
     """A key pair of Nova, whose key may log in to the nodes."""
+    external_network_id: Text255 = "public"
+    """Where floating addresses come from, by id or name."""
+    dns_nameserver: Text255 = "8.8.8.8"
+    """Name servers of the nodes, separated by commas."""
+    docker_volume_size: Count | None = 5
+    """GB of each node's volume for containers; absent on bare metal: none."""
+    docker_storage_driver: StorageDriver = "devicemapper"
+    """How images are stored on the nodes."""
     ssh_authorized_key: NoKey = None
     """Sent as null by python-magnumclient 1.1.0."""
 

@@ -16,6 +16,10 @@ from shared.db.tables import authorities, authority_keys, certificate_audit
 KINDS: Final = ("kubernetes", "etcd", "front_proxy")
 """The authorities of a bay; the first is the cluster's own. `front-proxy` at the API means the last (contract §5.2)."""
 
+SERVICE_ACCOUNT: Final = "service_account"
+"""Kind of the key by which a bay's masters sign service-account tokens. It signs no certificate: in place of one stands
+its public key."""
+
 FIRST_GENERATION: Final = 1
 """What a new bay gets; rotation makes the next ones."""
 
@@ -64,9 +68,20 @@ async def current(conn: AsyncConnection, bay_id: UUID, kind: str) -> Authority |
 
 
 async def current_all(conn: AsyncConnection, bay_id: UUID) -> dict[str, Authority]:
-    """The newest authority of each kind that the bay has, by kind."""
-    query = select(*_PUBLIC).where(authorities.c.bay_id == bay_id).order_by(authorities.c.generation)
+    """The newest authority of each of `KINDS` that the bay has, by kind."""
+    mine = authorities.c.bay_id == bay_id, authorities.c.kind.in_(KINDS)
+    query = select(*_PUBLIC).where(*mine).order_by(authorities.c.generation)
     return {row.kind: Authority(*row) for row in await conn.execute(query)}
+
+
+async def trusted(conn: AsyncConnection, bay_id: UUID, kind: str) -> list[Authority]:
+    """Every authority of that kind that the bay trusts now, oldest first: during a rotation the old and the new."""
+    query = (
+        select(*_PUBLIC)
+        .where(authorities.c.bay_id == bay_id, authorities.c.kind == kind, authorities.c.not_after > func.now())
+        .order_by(authorities.c.generation)
+    )
+    return [Authority(*row) for row in await conn.execute(query)]
 
 
 async def get(conn: AsyncConnection, authority_id: UUID) -> Authority | None:
@@ -144,9 +159,6 @@ async def audit(
     requester: str | None = None,
     detail: str | None = None,
 ) -> None:
-    """Write a line of the audit trail, which outlives the bay."""
-    await conn.execute(
-        insert(certificate_audit).values(
-            bay_id=bay_id, action=action, serial=serial, requester=requester, detail=detail
-        )
-    )
+    """Write a line of the audit trail (it outlives the bay). Nothing is read back: not all who write it may read it."""
+    line = {"bay_id": bay_id, "action": action, "serial": serial, "requester": requester, "detail": detail}
+    await conn.execute(insert(certificate_audit).inline().values(line))

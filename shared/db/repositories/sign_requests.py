@@ -24,6 +24,9 @@ from shared.db.tables import certificates, sign_requests
 OWNER_PROFILE: Final = "owner"
 """Profile of a certificate that a bay's owner asks for: the subject as given (contract §5.2)."""
 
+NODE_PREFIX: Final = "node:"
+"""Before the name of a node's profile (`shared/domain/node_profiles.py`)."""
+
 PATIENCE: Final = timedelta(seconds=10)
 """How long the gateway waits for a signature."""
 
@@ -61,6 +64,8 @@ class SignRequest:
     csr_digest: str
     state: SignState
     overdue: bool
+    attestation_id: UUID | None
+    """What must be attested before this may be signed; None for a person's request."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,7 @@ _REQUEST = (
     sign_requests.c.csr_digest,
     sign_requests.c.state,
     (sign_requests.c.expires_at <= func.now()).label("overdue"),
+    sign_requests.c.attestation_id,
 )
 _CERTIFICATE = (
     certificates.c.id,
@@ -110,6 +116,11 @@ _HAS_INTENT = exists().where(
 )
 
 
+def digest_of(csr: str) -> str:
+    """By what the same CSR is known again."""
+    return hashlib.sha256(csr.strip().encode()).hexdigest()
+
+
 async def add(
     conn: AsyncConnection,
     *,
@@ -119,6 +130,7 @@ async def add(
     csr: str,
     profile: str = OWNER_PROFILE,
     patience: timedelta = PATIENCE,
+    attestation_id: UUID | None = None,
 ) -> UUID:
     """Write a pending request that expires after `patience`; its id goes into the message."""
     request_id = uuid4()
@@ -130,8 +142,9 @@ async def add(
             profile=profile,
             requester=requester,
             csr=csr,
-            csr_digest=hashlib.sha256(csr.strip().encode()).hexdigest(),
+            csr_digest=digest_of(csr),
             expires_at=func.now() + patience,
+            attestation_id=attestation_id,
         )
     )
     return request_id
@@ -154,13 +167,13 @@ async def get(conn: AsyncConnection, request_id: UUID) -> SignRequest | None:
 
 
 async def lock(conn: AsyncConnection, request_id: UUID) -> SignRequest | None:
-    """The request, held until the transaction ends, as is every other request for the same CSR by the same requester.
+    """The request, held until the transaction ends, as is every other for the same CSR, requester and profile.
 
     Two requests for one CSR lie in two rows, hence the second, advisory lock.
     """
     request = await _request(conn, select(*_REQUEST).where(sign_requests.c.id == request_id).with_for_update())
     if request is not None:
-        same = f"{request.bay_id}:{request.requester}:{request.csr_digest}"
+        same = f"{request.bay_id}:{request.requester}:{request.profile}:{request.csr_digest}"
         await conn.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(same, 0))))
     return request
 
@@ -168,12 +181,13 @@ async def lock(conn: AsyncConnection, request_id: UUID) -> SignRequest | None:
 async def unfinished(conn: AsyncConnection, grace: timedelta, limit: int) -> list[UUID]:
     """Requests at least `grace` old that need a hand: still in time, or with a recorded intent (those never expire).
 
-    Newest first, because somebody may still wait for them.
+    Newest first, because somebody may still wait for them. Those of nodes come by their attestation.
     """
     query = (
         select(sign_requests.c.id)
         .where(
             sign_requests.c.state == SignState.PENDING.value,
+            sign_requests.c.attestation_id.is_(None),
             sign_requests.c.created_at <= func.now() - grace,
             or_(sign_requests.c.expires_at > func.now(), _HAS_INTENT),
         )

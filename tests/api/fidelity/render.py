@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Final
 
+from tests.api.fidelity.defaults import DEFAULTS
 from tests.api.fidelity.fields import VIEWS, Field, Span, View
 from tests.api.fidelity.messages import MESSAGES
 from tests.api.fidelity.model import EVERY, LAST, Answer, Call
@@ -35,6 +36,10 @@ _NAMES: Final = {
     "csr": "…",
 }
 """What the world's values are, for who reads."""
+_DEFAULTS: Final = (
+    "What a bay has of which nobody says anything, by the name under which its template was made; by which name the "
+    "bay is made then does not matter."
+)
 _TEXTS: Final = "At microversion 1.14, unless another is named. `…` is text that changes."
 
 Line = tuple[str, ...]
@@ -42,7 +47,7 @@ Line = tuple[str, ...]
 
 def document() -> str:
     """What stands between the two marks."""
-    return "\n".join([*_head(), *_calls(), *_fields(), *_messages()]) + "\n"
+    return "\n".join([*_head(), *_defaults(), *_calls(), *_fields(), *_messages()]) + "\n"
 
 
 def _head() -> Iterator[str]:
@@ -51,6 +56,22 @@ def _head() -> Iterator[str]:
     other = sum(_here(call, version)[0] != _SAME for call, version in asked)
     count = f"{len(asked)} answers to {len(every)} requests are compared with Magnum's whenever the tests run"
     yield from ("", f"{count}: {len(asked) - other} are the same, {other} differ as is written here.", "")
+
+
+def _defaults() -> Iterator[str]:
+    head = ("attribute or label", "guide", "later Magnum", "`/v1/baymodels` here", "`/v1/clustertemplates` here", "why")
+    lines = [
+        (f"`{one.name}`", *map(_value, (one.guide, one.magnum, one.baymodel, one.template)), one.why)
+        for one in DEFAULTS
+        if not one.alike
+    ]
+    same = ", ".join(f"`{one.name}`" for one in DEFAULTS if one.alike)
+    yield from _table("## Defaults", head, lines)
+    yield from (f"{_DEFAULTS} The same in all four columns: {same}.", "")
+
+
+def _value(text: str) -> str:
+    return f"`{text}`" if text else "none"
 
 
 def _calls() -> Iterator[str]:

@@ -1,0 +1,72 @@
+"""Bodies of the nodes' own calls (docs/driver-contract.md, "The wire between node agent and API")."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Final, Literal, Self
+
+from pydantic import BaseModel, Field
+from typing_extensions import override
+
+from shared.contracts.http.base import WireBody
+from shared.contracts.http.certificates import CSR_BYTES
+from shared.domain.errors import InvalidInput
+
+SECRET: Final = (16, 255)
+"""Characters of a node's secret, least and most."""
+
+
+class NodeCertificateCreate(WireBody):
+    """POST /v1/bays/{bay}/node-certificates. A node that has a certificate already shows that instead of a secret."""
+
+    argument: ClassVar[str] = "node_certificate"
+
+    server_id: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]
+    secret: Annotated[str | None, Field(min_length=SECRET[0], max_length=SECRET[1])] = None
+    role: Literal["master", "worker"]
+    csr: Annotated[str, Field(min_length=1, max_length=CSR_BYTES)]
+
+    @classmethod
+    @override
+    def read(cls, data: object) -> Self:
+        """As every body; but a refused secret is not repeated, since nodes log what they are told."""
+        try:
+            return super().read(data)
+        except InvalidInput as error:
+            if error.field != "secret":
+                raise
+            raise InvalidInput(f"The secret must be a text of {SECRET[0]} to {SECRET[1]} characters.") from None
+
+
+class NodeCertificateOut(BaseModel):
+    """What a node gets."""
+
+    pem: str
+    """Its own certificate, of the profile "node"."""
+    certificates: Mapping[str, str]
+    """Every certificate by profile, all for the same key."""
+    authorities: Mapping[str, str]
+    """The bay's authorities by kind."""
+    shared: str | None = None
+    """CMS EnvelopedData for the node's own certificate: JSON of file names and what is in them."""
+
+
+class NodeSelfOut(BaseModel):
+    """What is wanted of a node."""
+
+    revision: str
+    ca_pem: str
+    renew: bool
+    operation_active: bool
+
+
+class NodeReport(WireBody):
+    """What a node says of itself."""
+
+    argument: ClassVar[str] = "report"
+
+    healthy: bool
+    revision: Annotated[str, Field(max_length=64)]
+    units: Annotated[
+        dict[Annotated[str, Field(max_length=255)], Annotated[str, Field(max_length=64)]], Field(max_length=64)
+    ] = Field(default_factory=dict)

@@ -1,0 +1,133 @@
+"""The tables of the certificate authority: authorities and their keys, who asks, what was signed, the audit trail."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import UUID
+
+from shared.db.columns import bay_column, created, id_column, metadata, now
+
+authorities = Table(
+    "authorities",
+    metadata,
+    id_column(),
+    bay_column(),
+    Column("kind", Text, nullable=False),
+    Column("generation", Integer, nullable=False, server_default=text("1")),
+    Column("certificate", Text, nullable=False),
+    Column("not_after", DateTime(timezone=True), nullable=False),
+    created(),
+    UniqueConstraint("bay_id", "kind", "generation", name="authorities_one_per_kind"),
+)
+
+authority_keys = Table(
+    "authority_keys",
+    metadata,
+    Column("authority_id", UUID(as_uuid=True), ForeignKey("authorities.id", ondelete="CASCADE"), primary_key=True),
+    Column("key_id", Text, nullable=False),
+    Column("wrapped_key", LargeBinary, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    created(),
+)
+
+attestations = Table(
+    "attestations",
+    metadata,
+    id_column(),
+    bay_column(),
+    Column("server_id", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("csr", Text, nullable=False),
+    Column("csr_digest", Text, nullable=False),
+    Column("secret", LargeBinary),
+    Column("serial", Text),
+    Column("state", Text, nullable=False, server_default="pending"),
+    Column("proven", Boolean, nullable=False, server_default=text("false")),
+    Column("reason", Text),
+    Column("node_name", Text),
+    Column("shared", Text),
+    created(),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Column("finished_at", DateTime(timezone=True)),
+    CheckConstraint("role IN ('master', 'worker')", name="attestations_role"),
+    CheckConstraint("state IN ('pending', 'attested', 'refused', 'expired')", name="attestations_state"),
+    Index("attestations_by_server", "bay_id", "server_id"),
+    Index("attestations_over", "created_at", postgresql_where=text("state IN ('refused', 'expired')")),
+    Index(
+        "attestations_unfinished",
+        "created_at",
+        postgresql_where=text("state = 'pending' OR (state = 'attested' AND finished_at IS NULL)"),
+    ),
+)
+"""A server that asks for its node's certificates, and what the provisioner found out about it."""
+
+sign_requests = Table(
+    "sign_requests",
+    metadata,
+    id_column(),
+    bay_column(),
+    Column("authority_kind", Text, nullable=False),
+    Column("profile", Text, nullable=False),
+    Column("requester", Text, nullable=False),
+    Column("csr", Text, nullable=False),
+    Column("csr_digest", Text, nullable=False),
+    Column("state", Text, nullable=False, server_default="pending"),
+    Column("reason", Text),
+    Column("certificate_id", UUID(as_uuid=True)),
+    Column("attestation_id", UUID(as_uuid=True), ForeignKey("attestations.id", ondelete="CASCADE")),
+    created(),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    CheckConstraint("state IN ('pending', 'signed', 'refused', 'expired')", name="sign_requests_state"),
+    Index("sign_requests_repeat", "bay_id", "requester", "csr_digest"),
+    Index("sign_requests_by_attestation", "attestation_id", postgresql_where=text("attestation_id IS NOT NULL")),
+    Index("sign_requests_pending", "created_at", postgresql_where=text("state = 'pending'")),
+)
+
+certificates = Table(
+    "certificates",
+    metadata,
+    id_column(),
+    bay_column(),
+    Column("authority_id", UUID(as_uuid=True), ForeignKey("authorities.id", ondelete="CASCADE"), nullable=False),
+    Column("sign_request_id", UUID(as_uuid=True), unique=True),
+    Column("serial", Text, nullable=False, unique=True),
+    Column("subject", Text, nullable=False),
+    Column("profile", Text, nullable=False),
+    Column("requester", Text, nullable=False),
+    Column("state", Text, nullable=False, server_default="intended"),
+    Column("pem", Text),
+    Column("not_before", DateTime(timezone=True), nullable=False),
+    Column("not_after", DateTime(timezone=True), nullable=False),
+    created(),
+    CheckConstraint("state IN ('intended', 'issued', 'abandoned')", name="certificates_state"),
+    Index("certificates_by_bay", "bay_id"),
+    Index("certificates_by_authority", "authority_id"),
+)
+
+certificate_audit = Table(
+    "certificate_audit",
+    metadata,
+    Column("seq", BigInteger, Identity(), primary_key=True),
+    Column("at", DateTime(timezone=True), nullable=False, server_default=now),
+    Column("bay_id", UUID(as_uuid=True), nullable=False, index=True),
+    Column("action", Text, nullable=False),
+    Column("serial", Text),
+    Column("requester", Text),
+    Column("detail", Text),
+)

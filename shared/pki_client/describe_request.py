@@ -1,0 +1,47 @@
+"""What a certificate request asks for: names, addresses, and the kind of its key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from shared.domain.errors import InvalidInput
+
+
+@dataclass(frozen=True)
+class RequestFacts:
+    """DNS names in lower case; addresses as `ipaddress` writes them."""
+
+    dns_names: frozenset[str]
+    addresses: frozenset[str]
+    rsa: bool
+    """Whether its key is RSA, the only kind that CMS can encrypt to everywhere."""
+
+
+def describe_request(csr_pem: str) -> RequestFacts:
+    """Read the facts of a PEM request.
+
+    Raises:
+        InvalidInput: it is not one, or it asks for names that are neither DNS names nor single addresses.
+    """
+    try:
+        request = x509.load_pem_x509_csr(csr_pem.encode())
+        names = list(_names(request))
+        is_rsa = isinstance(request.public_key(), rsa.RSAPublicKey)
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion, x509.UnsupportedGeneralNameType):
+        raise InvalidInput("This is not a PEM certificate request that can be read.", field="csr") from None
+    dns = [name.value.lower() for name in names if isinstance(name, x509.DNSName)]
+    addresses = [str(name.value) for name in names if isinstance(name, x509.IPAddress)]
+    if len(dns) + len(addresses) != len(names) or any("/" in one for one in addresses):
+        raise InvalidInput("The request asks for names that are neither DNS names nor addresses.", field="csr")
+    return RequestFacts(frozenset(dns), frozenset(addresses), is_rsa)
+
+
+def _names(request: x509.CertificateSigningRequest) -> x509.SubjectAlternativeName | tuple[x509.GeneralName, ...]:
+    try:
+        return request.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return ()
