@@ -1,6 +1,7 @@
 """The slow sweep: what bears our mark and is of a bay that we buried is removed (rule 4).
 
-It finds a stack whose creating call arrived after its bay was gone, and a node credential whose bay was never written.
+It finds a stack or a server group whose creating call arrived after its bay was gone, a server group whose call arrived
+after its bay's stack was rendered with another one, and a node credential whose bay was never written.
 One replica sweeps at a time; young things are left alone, because their row may be about to be written.
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -17,9 +19,11 @@ import structlog
 from services.provisioner.factory import Deps
 from services.provisioner.steps.delete import revoke
 from shared.db.locks import alone
-from shared.db.repositories import stacks
+from shared.db.repositories import stack_names, stacks
 from shared.domain import names
 from shared.domain.errors import ClientFault, CloudError
+from shared.openstack.heat import HeatClient
+from shared.openstack.nova import NovaClient, ServerGroup
 from shared.openstack.stacks import StackSummary
 
 _log = structlog.get_logger()
@@ -65,7 +69,33 @@ async def sweep_once(deps: Deps, *, older_than: float) -> None:
 
 
 async def _sweep_project(deps: Deps, project_id: str, older_than: float) -> None:
-    heat = deps.cloud.for_project(project_id).heat
+    cloud = deps.cloud.for_project(project_id)
+    await _sweep_stacks(deps, cloud.heat, older_than)
+    await _sweep_server_groups(deps, cloud.nova)
+
+
+async def _sweep_server_groups(deps: Deps, nova: NovaClient) -> None:
+    """Nova does not tell how old a group is. That does no harm: a bay has its tombstone when its groups are deleted,
+    and its render, with the group that it uses, before another group can be too many."""
+    marked = {group: owner for group in await nova.server_groups() if (owner := names.group_owner(group.name))}
+    if not marked:
+        return
+    async with deps.engine.connect() as conn:
+        buried = await stack_names.buried(conn, set(marked.values()))
+        rendered = await stack_names.parameters(conn, set(marked.values()))
+    used = {group.name for group in marked if _in_use(group, rendered.get(marked[group], {}))}
+    for group, owner in marked.items():
+        double = group.name in used and not _in_use(group, rendered[owner])
+        if owner in buried or double:
+            _log.warning("server group deleted", group=group.id, name=group.name, double=double)
+            await nova.delete_server_group(group.id)
+
+
+def _in_use(group: ServerGroup, parameters: Mapping[str, str]) -> bool:
+    return group.id in parameters.values()
+
+
+async def _sweep_stacks(deps: Deps, heat: HeatClient, older_than: float) -> None:
     marked = {stack.id: owner for stack in await heat.list_project() if (owner := _owner(stack, older_than))}
     if not marked:
         return

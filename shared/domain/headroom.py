@@ -6,7 +6,7 @@ Needs and allowances are maps by the same names. They are the keys of `NOUNS`, a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
@@ -25,6 +25,13 @@ NOUNS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "floating_ips": ("floating address", "floating addresses"),
         "security_groups": ("security group", "security groups"),
         "security_group_rules": ("security group rule", "security group rules"),
+        "server_groups": ("server group", "server groups"),
+        "server_group_members": ("server in one server group", "servers in one server group"),
+        "load_balancers": ("load balancer", "load balancers"),
+        "listeners": ("listener of load balancers", "listeners of load balancers"),
+        "pools": ("pool of load balancers", "pools of load balancers"),
+        "pool_members": ("member of load balancers' pools", "members of load balancers' pools"),
+        "health_monitors": ("health monitor of load balancers", "health monitors of load balancers"),
     }
 )
 """Every resource that a quota may limit: its name for one and for several, in the order in which they are told."""
@@ -56,6 +63,11 @@ def shortfall(need: Mapping[str, int], allowed: Mapping[str, Allowance]) -> list
         for name in order
         if (allowance := allowed.get(name)) is not None and allowance.left is not None and need[name] > allowance.left
     ]
+
+
+def need_of_groups(members: Collection[int]) -> dict[str, int]:
+    """What server groups with so many members each ask for. The quota of members is for every group by itself."""
+    return {"server_groups": len(members), "server_group_members": max(members)} if members else {}
 
 
 def _amount(number: int, name: str) -> str:

@@ -214,7 +214,7 @@ def _containers_network() -> tuple[Label, ...]:
         ),
         Label(
             "flannel_backend",
-            _FLANNEL,
+            _FLANNEL - _CURRENT,
             LabelRule(
                 kind="choice",
                 default="udp",
@@ -222,6 +222,17 @@ def _containers_network() -> tuple[Label, ...]:
                 summary="how packets go between nodes",
             ),
             f"{where}::test_flannel_backend",
+        ),
+        Label(
+            "flannel_backend",
+            _CURRENT,
+            LabelRule(
+                kind="choice",
+                default="vxlan",
+                allowed=("udp", "vxlan", "host-gw"),
+                summary="how packets go between nodes",
+            ),
+            "drivers/test_k8s_ubuntu_labels.py::test_flannel_backend",
         ),
         Label(
             "service_cluster_ip_range",
@@ -251,14 +262,14 @@ def _versions() -> tuple[Label, ...]:
             "kube_tag",
             _CURRENT,
             LabelRule(
-                kind="text", default="v1.34.1", pattern=r"v1\.\d{2}\.\d{1,2}", summary="Kubernetes' version, as vX.Y.Z"
+                kind="text", default="v1.36.4", pattern=r"v1\.\d{2}\.\d{1,2}", summary="Kubernetes' version, as vX.Y.Z"
             ),
             f"{current}::test_kube_tag",
         ),
         Label("container_infra_prefix", _CURRENT, prefix, f"{current}::test_container_infra_prefix"),
-        _tag("flannel_tag", "v0.27.4", "version of flannel", f"{current}::test_flannel_tag"),
+        _tag("flannel_tag", "v0.28.9", "version of flannel", f"{current}::test_flannel_tag"),
         _tag(
-            "flannel_cni_tag", "v1.8.0-flannel1", "version of flannel's CNI plugin", f"{current}::test_flannel_cni_tag"
+            "flannel_cni_tag", "v1.9.1-flannel3", "version of flannel's CNI plugin", f"{current}::test_flannel_cni_tag"
         ),
     )
 
@@ -269,25 +280,38 @@ def _cloud() -> tuple[Label, ...]:
         Label(
             "cloud_provider_enabled",
             _CURRENT,
-            LabelRule(kind="boolean", default="true", summary="OpenStack's cloud controller manager in the bay"),
+            LabelRule(
+                kind="boolean",
+                default="",
+                summary="OpenStack's cloud controller in the bay; as volume_driver is cinder when not given",
+            ),
             f"{where}::test_cloud_provider_enabled",
         ),
-        _tag("cloud_provider_tag", "v1.34.0", "version of the cloud controller", f"{where}::test_cloud_provider_tag"),
+        _tag(
+            "cloud_provider_tag",
+            "",
+            "version of the cloud controller; .0 of kube_tag's series when not given",
+            f"{where}::test_cloud_provider_tag",
+        ),
         Label(
             "cinder_csi_enabled",
             _CURRENT,
             LabelRule(kind="boolean", default="true", summary="Cinder CSI, when volume_driver is cinder"),
             f"{where}::test_cinder_csi_enabled",
         ),
-        _tag("cinder_csi_plugin_tag", "v1.34.0", "version of Cinder CSI", f"{where}::test_cinder_csi_plugin_tag"),
-        _tag("csi_attacher_tag", "v4.10.0", "version of this CSI sidecar", f"{where}::test_csi_sidecar_tags"),
-        _tag("csi_provisioner_tag", "v5.3.0", "version of this CSI sidecar", f"{where}::test_csi_sidecar_tags"),
-        _tag("csi_snapshotter_tag", "v8.3.0", "version of this CSI sidecar", f"{where}::test_csi_sidecar_tags"),
-        _tag("csi_resizer_tag", "v1.14.0", "version of this CSI sidecar", f"{where}::test_csi_sidecar_tags"),
         _tag(
-            "csi_node_driver_registrar_tag", "v2.15.0", "version of this CSI sidecar", f"{where}::test_csi_sidecar_tags"
+            "cinder_csi_plugin_tag",
+            "",
+            "version of Cinder CSI; .0 of kube_tag's series when not given",
+            f"{where}::test_cinder_csi_plugin_tag",
         ),
-        _tag("csi_liveness_probe_tag", "v2.17.0", "version of this CSI sidecar", f"{where}::test_csi_sidecar_tags"),
+        _tag("csi_attacher_tag", "v4.12.0", "version of this CSI sidecar", f"{where}::test_csi_sidecar_tags"),
+        _tag("csi_provisioner_tag", "v6.3.0", "version of this CSI sidecar", f"{where}::test_csi_sidecar_tags"),
+        _tag("csi_resizer_tag", "v2.2.1", "version of this CSI sidecar", f"{where}::test_csi_sidecar_tags"),
+        _tag(
+            "csi_node_driver_registrar_tag", "v2.17.0", "version of this CSI sidecar", f"{where}::test_csi_sidecar_tags"
+        ),
+        _tag("csi_liveness_probe_tag", "v2.19.0", "version of this CSI sidecar", f"{where}::test_csi_sidecar_tags"),
     )
 
 

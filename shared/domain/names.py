@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Final, Literal, NamedTuple
 from uuid import UUID
 
 TAG = "jeroboam"
@@ -29,6 +31,41 @@ def bay_tag(bay_id: UUID) -> str:
 def credential_name(bay_id: UUID, generation: int) -> str:
     """The name of the nodes' application credential."""
     return f"{TAG}-{bay_id}-{generation}"
+
+
+class ServerGroup(NamedTuple):
+    """A server group of Nova's, which keeps servers apart or together by its policy."""
+
+    name: str
+    policy: str
+
+
+_GROUP_LABEL: Final = "server_group_policies"
+_MASTERS_POLICY: Final = "soft-anti-affinity"
+_GROUP_NAME: Final = re.compile(r"(.+-[0-9a-f]{12}-\d+)-(?:masters|nodes)")
+
+
+def server_groups(
+    stack_name: str, master_count: int, labels: Mapping[str, str]
+) -> dict[Literal["master", "worker"], ServerGroup]:
+    """The server groups that a bay has, by the role of their members.
+
+    Several masters always have one, so that losing a host does not cost the quorum when it can be helped. Workers have
+    one only when the label asks for it, because Nova's default quota is 10 members a group.
+    """
+    asked = labels.get(_GROUP_LABEL)
+    groups: dict[Literal["master", "worker"], ServerGroup] = {}
+    if master_count > 1:
+        groups["master"] = ServerGroup(f"{stack_name}-masters", asked or _MASTERS_POLICY)
+    if asked:
+        groups["worker"] = ServerGroup(f"{stack_name}-nodes", asked)
+    return groups
+
+
+def group_owner(name: str) -> str | None:
+    """The name of the stack whose bay a server group of this name is of; None: it is no group of ours."""
+    match = _GROUP_NAME.fullmatch(name)
+    return match[1] if match else None
 
 
 _GREEK = [

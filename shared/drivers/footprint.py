@@ -9,7 +9,7 @@ project pays for (a router's gateway, a floating address's outer end) and those 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Final, NamedTuple, Protocol, cast
 
@@ -136,6 +136,26 @@ def difference(after: Footprint, before: Footprint) -> Footprint:
         user_data_bytes=after.user_data_bytes,
         left_out=after.left_out,
         **numbers,
+    )
+
+
+def combined(parts: Sequence[Footprint]) -> Footprint:
+    """What several stacks take together; of the sizes (`user_data_bytes`, `left_out`) the largest."""
+    sizes = ("user_data_bytes", "left_out")
+    volumes: dict[str, Volumes] = {}
+    for part in parts:
+        for name, one in part.volumes.items():
+            had = volumes.get(name, Volumes(0, 0))
+            volumes[name] = Volumes(had.number + one.number, had.gb + one.gb)
+    return Footprint(
+        resources=dict(sum((Counter(part.resources) for part in parts), Counter())),
+        servers=dict(sum((Counter(part.servers) for part in parts), Counter())),
+        volumes=volumes,
+        **{
+            one.name: (max if one.name in sizes else sum)(getattr(part, one.name) for part in parts)
+            for one in fields(Footprint)
+            if one.name not in {"resources", "servers", "volumes"}
+        },
     )
 
 

@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 from shared.domain.errors import InvalidInput
+from shared.domain.shards import LARGEST
 from shared.drivers import registry
+from shared.drivers.common.shards import whole_footprint
+from shared.drivers.common.stack import StackDriver
 from shared.drivers.contract import Driver, RenderedStack
 from shared.drivers.footprint import Footprint, Volumes, difference, footprint, need
 from shared.drivers.heat_limits import HeatLimits, check_size, request_bytes
@@ -21,12 +24,14 @@ FLAVORS = {"m1.small": Flavor("2", "m1.small", 1, 2048, 20), "m1.medium": Flavor
 
 
 def sized(driver: Driver, **changes: Any) -> Footprint:
-    return footprint(driver.render(facts(driver, **changes), CREDENTIAL))
+    given = facts(driver, **changes)
+    return whole_footprint(driver, driver.render(given, CREDENTIAL), given.node_count)
 
 
 @pytest.mark.parametrize(("driver", "case"), PAIRS, ids=lambda one: one if isinstance(one, str) else one.name)
 def test_every_stack_can_be_counted(driver: Driver, case: str) -> None:
     stack, given = render(driver, case), facts(driver, **cases(driver)[case])
+    assert isinstance(driver, StackDriver)
     found = footprint(stack)
     masters, servers = given.master_count, given.master_count + 2
     assert found.servers == {"m1.medium": masters, "m1.small": 2}
@@ -49,18 +54,18 @@ def test_every_stack_can_be_counted(driver: Driver, case: str) -> None:
 @each_driver
 def test_a_node_more_costs_the_same_each_time(driver: Driver) -> None:
     size = 7 if driver.support.docker_volume else None
-    one, two, many = (sized(driver, node_count=count, docker_volume_size=size) for count in (1, 2, 101))
+    one, two, many = (sized(driver, node_count=count, docker_volume_size=size) for count in (1, 2, 71))
     step = difference(two, one)
     floating = 1 if driver.support.floating_ip[0] else 0
     assert (step.servers, step.volumes) == ({"m1.small": 1}, {"": Volumes(1, size)} if size else {})
     assert (step.ports, step.floating_ips, step.security_groups, step.networks) == (1, floating, 0, 0)
     more = difference(many, one)
-    assert more.total == 100 * step.total
-    assert more.stacks == 100 * step.stacks
-    hundred = dict.fromkeys(("servers", "cores", "ports"), 100) | {"ram_mb": 204_800}
-    hundred |= {"floating_ips": 100} if floating else {}
-    hundred |= {"volumes": 100, "volume_gb": 700} if size else {}
-    assert need(more, FLAVORS) == hundred
+    assert more.total == 70 * step.total
+    assert more.stacks == 70 * step.stacks
+    seventy = dict.fromkeys(("servers", "cores", "ports"), 70) | {"ram_mb": 143_360}
+    seventy |= {"floating_ips": 70} if floating else {}
+    seventy |= {"volumes": 70, "volume_gb": 490} if size else {}
+    assert need(more, FLAVORS) == seventy
     assert difference(one, many).total == 0
     assert need(difference(one, many), FLAVORS) == {}
     none = sized(driver, node_count=0)
@@ -68,10 +73,27 @@ def test_a_node_more_costs_the_same_each_time(driver: Driver) -> None:
 
 
 @each_driver
-def test_a_bay_too_large_for_a_stack_is_refused_with_the_figures(driver: Driver) -> None:
-    stack = driver.render(facts(driver, node_count=500), CREDENTIAL)
-    with pytest.raises(InvalidInput, match=r"would have \d+ resources, and Heat takes 1000") as caught:
-        check_size(stack, footprint(stack))
+def test_a_large_bay_is_spread_over_stacks_that_heat_takes(driver: Driver) -> None:
+    """With everything that a node can have, each stack stays within Heat's limits as it ships."""
+    given = cases(driver)["everything"] | {"node_count": 500, "master_count": max(driver.support.master_counts)}
+    given["labels"] = {**given["labels"], "fixed_subnet_cidr": "10.8.0.0/20"}
+    first, seen = driver.render(facts(driver, **given), CREDENTIAL), []
+
+    def judge(stack: RenderedStack, counted: Footprint) -> None:
+        check_size(stack, counted)
+        seen.append(counted.server_count)
+
+    whole = whole_footprint(driver, first, 500, judge)
+    assert whole.servers["m1.small"] == 500
+    assert seen == [LARGEST + given["master_count"], LARGEST, 500 % LARGEST]
+    assert whole.networks <= 1
+
+
+@each_driver
+def test_a_stack_too_large_is_refused_with_the_figures(driver: Driver) -> None:
+    stack = driver.render(facts(driver, node_count=50), CREDENTIAL)
+    with pytest.raises(InvalidInput, match=r"would have \d+ resources, and Heat takes 100") as caught:
+        check_size(stack, footprint(stack), HeatLimits(resources=100))
     assert caught.value.field == "node_count"
     check_size(stack, footprint(stack), HeatLimits(resources=-1))
 

@@ -23,8 +23,9 @@ from uuid import UUID
 
 from shared.domain import names
 from shared.domain.headroom import NOUNS
+from shared.drivers.common.shards import whole_footprint
 from shared.drivers.contract import BayFacts, BaySecrets, Driver, RenderedStack
-from shared.drivers.footprint import Footprint, footprint, need
+from shared.drivers.footprint import Footprint, need
 from shared.drivers.heat_limits import DEFAULTS, HeatLimits, check_size
 from shared.drivers.hot import hidden_parameters
 from shared.openstack.nova import Flavor
@@ -72,8 +73,7 @@ def rehearse(driver: Driver, facts: BayFacts, limits: HeatLimits = DEFAULTS) -> 
     if driver.needs_cloud_credential(facts):
         secrets = BaySecrets(application_credential_id=_CREDENTIAL, application_credential_secret=_CREDENTIAL)
     stack = driver.render(facts, secrets)
-    counted = footprint(stack)
-    check_size(stack, counted, limits)
+    counted = whole_footprint(driver, stack, facts.node_count, lambda part, taken: check_size(part, taken, limits))
     return Rehearsal(stack, counted)
 
 

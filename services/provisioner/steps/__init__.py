@@ -11,15 +11,18 @@ from services.provisioner.steps.create import create_stack, render_stack
 from services.provisioner.steps.delete import delete_stack, follow_delete, revoke_credentials, verify_gone
 from services.provisioner.steps.follow import follow_stack
 from services.provisioner.steps.resize import resize_stack
+from services.provisioner.steps.shards import settle_shards
 from shared.worker.outcome import StepFunction
 
 STEPS: Final[Mapping[str, StepFunction[Deps]]] = {
     "create.render": render_stack,
     "create.stack": create_stack,
     "create.follow": follow_stack,
+    "create.shards": settle_shards,
     "create.collect": collect_created,
     "resize.stack": resize_stack,
     "resize.follow": follow_stack,
+    "resize.shards": settle_shards,
     "resize.collect": collect_resized,
     "delete.stack": delete_stack,
     "delete.follow": follow_delete,

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.provisioner.factory import Deps
 from shared.db.repositories import bays, stacks
+from shared.domain import names
 from shared.domain.bay import Node
 from shared.domain.errors import CloudError
 from shared.domain.queue import node_count_of
-from shared.drivers.contract import BayOutputs
+from shared.domain.shards import LARGEST, place, position, shard_of
+from shared.drivers.common.outputs import read_workers
+from shared.drivers.contract import BayOutputs, NodeInfo
+from shared.openstack.stacks import StackSummary
 from shared.worker.outcome import Apply, Broke, Done, Outcome, StepContext
+
+_Read = TypeVar("_Read")
 
 
 async def collect_created(ctx: StepContext[Deps]) -> Outcome:
@@ -48,16 +57,54 @@ def workers_in(outputs: BayOutputs) -> list[Node]:
 
 
 async def read_outputs(ctx: StepContext[Deps], without: Collection[str] = ()) -> BayOutputs:
-    """The stack's outputs as the driver reads them, `without` the workers of these indices.
+    """The outputs of all the bay's stacks as the driver reads them, `without` the first one's workers of these indices.
 
     Raises CloudError, also while one is still empty.
     """
-    stack_id = ctx.bay.stack_id or ""
+    stack_id, driver = ctx.bay.stack_id or "", ctx.deps.driver(ctx.bay)
+    first = await _outputs(ctx, stack_id, lambda values: driver.read_outputs(_without(values, without)))
+    more: list[NodeInfo] = []
+    for shard, stack in sorted((await _shards(ctx)).items()):
+        gone = await _never_made(ctx, stack)
+        more += await _outputs(ctx, stack.id, partial(_workers, shard=shard, without=gone))
+    return replace(
+        first,
+        nodes=(*first.nodes, *more),
+        node_addresses=(*first.node_addresses, *(node.address for node in more)),
+    )
+
+
+async def _shards(ctx: StepContext[Deps]) -> Mapping[int, StackSummary]:
+    """The bay's further stacks; a bay that has none, and is to have none, costs no call."""
+    async with ctx.deps.engine.connect() as conn:
+        nodes = await stacks.nodes_of(conn, ctx.bay.id)
+    large = max(ctx.bay.node_count, node_count_of(ctx.operation.request)) > LARGEST
+    if not large and not any(place(node.position)[0] for node in nodes):
+        return {}
+    listed = await ctx.deps.project(ctx.bay).heat.list_by_tag(names.bay_tag(ctx.bay.id))
+    found = {shard_of(stack.name, ctx.bay.stack_name): stack for stack in listed}
+    return {shard: stack for shard, stack in found.items() if shard and stack.action != "DELETE"}
+
+
+async def _never_made(ctx: StepContext[Deps], stack: StackSummary) -> Collection[str]:
+    """Indices of a shard's members that are no nodes, when it did not come to a good end."""
+    if stack.phase == "COMPLETE":
+        return ()
+    listed = await ctx.deps.project(ctx.bay).heat.resources(stack.id, 3)
+    return {one.name for one in listed if one.name.isdigit() and not one.status.endswith("_COMPLETE")}
+
+
+def _workers(values: Mapping[str, object], shard: int, without: Collection[str]) -> list[NodeInfo]:
+    found = read_workers(_without(values, without))
+    return [replace(node, index=position(shard, node.index)) for node in found]
+
+
+async def _outputs(ctx: StepContext[Deps], stack_id: str, read: Callable[[Mapping[str, object]], _Read]) -> _Read:
     values = await ctx.deps.project(ctx.bay).heat.outputs(stack_id)
     if values is None:
         raise CloudError(f"Stack with id {stack_id} not found in Heat.", service="orchestration", status=404)
     try:
-        return ctx.deps.driver(ctx.bay).read_outputs(_without(values, without))
+        return read(values)
     except ValueError as error:
         # Heat evaluates outputs lazily; right after an update one may still be empty.
         raise CloudError(

@@ -7,23 +7,26 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.provisioner.factory import Deps
 from services.provisioner.facts import SEALED, api_url, facts_of, secrets_of
 from services.provisioner.steps.room import shortage
+from services.provisioner.steps.server_groups import make_server_groups
 from shared.db.repositories import bays, stacks
 from shared.db.repositories.stacks import Render
 from shared.domain import names
 from shared.domain.bay import Bay
 from shared.domain.errors import CloudError, InvalidInput
-from shared.drivers.contract import MARK_PARAMETER
+from shared.drivers.contract import MARK_PARAMETER, RenderedStack
 from shared.openstack.stacks import StackSummary
 from shared.runtime.sealing import unseal
 from shared.worker.outcome import Broke, Done, Outcome, StepContext
 
 
 async def render_stack(ctx: StepContext[Deps]) -> Outcome:
-    """Render once and keep it: whatever a later release renders, this bay keeps what it was born with (rule 6)."""
+    """Make the server groups, which the stack refers to, and render it once and keep it: whatever a later release
+    renders, this bay keeps what it was born with (rule 6)."""
     deps, bay = ctx.deps, ctx.bay
     async with deps.engine.connect() as conn:
         ca_pem = await stacks.authority_certificate(conn, bay.id)
         credential = await stacks.credential_of(conn, bay.id)
+    groups = await make_server_groups(ctx)
     facts = facts_of(
         bay,
         ctx.operation,
@@ -31,6 +34,7 @@ async def render_stack(ctx: StepContext[Deps]) -> Outcome:
         api=await api_url(deps.cloud, deps.settings, bay),
         ca_pem=ca_pem or "",
         node_sources=deps.node_sources,
+        server_groups=groups,
     )
     try:
         stack = deps.driver(bay).render(facts, secrets_of(credential))
@@ -48,57 +52,78 @@ async def create_stack(ctx: StepContext[Deps]) -> Outcome:
     """Create the stack, or adopt the one that an earlier try of ours made without hearing of it (rule 4)."""
     bay, heat = ctx.bay, ctx.deps.project(ctx.bay).heat
     found = await heat.find_stack(bay.stack_name)
-    if found is None:
+    if found is not None:
+        stack_id = found.id if _ours(found, bay) else None
+    else:
         if missing := await shortage(ctx):
             return Broke(f"{missing} Nothing was created.")
         await ctx.guard()
-        try:
-            stack_id = await _create(ctx)
-        except CloudError as error:
-            if error.status != 409:
-                raise
-            # The name was taken between our look and our call: an earlier call of ours arrived late, or a stranger.
-            found = await heat.find_stack(bay.stack_name)
-            if found is None:
-                raise CloudError(
-                    error.message, service=error.service, status=409, retryable=True, resource=error.resource
-                ) from error
-    if found is not None:
-        if not _ours(found, bay):
-            return Broke(f"A Heat stack named {bay.stack_name} exists already and is not this bay's.")
-        stack_id = found.id
+        stack_id = await send(ctx, bay.stack_name, await opened(ctx))
+    if stack_id is None:
+        return Broke(f"A Heat stack named {bay.stack_name} exists already and is not this bay's.")
+    made = stack_id
 
     async def keep(conn: AsyncConnection) -> None:
-        await bays.set_stack(conn, bay.id, stack_id)
+        await bays.set_stack(conn, bay.id, made)
 
     return Done(keep)
 
 
-async def _create(ctx: StepContext[Deps]) -> str:
+async def opened(ctx: StepContext[Deps], *, secrets: bool = True) -> RenderedStack:
+    """What the bay was rendered to; with `secrets` as Heat is to have it.
+
+    Raises:
+        CloudError: the nodes' credential cannot be opened here.
+    """
     bay, deps = ctx.bay, ctx.deps
     async with deps.engine.connect() as conn:
         render = await stacks.render_of(conn, bay.id, bay.generation)
-        credential = await stacks.credential_of(conn, bay.id)
+        credential = await stacks.credential_of(conn, bay.id) if secrets else None
     if render is None:
         raise ValueError(f"bay {bay.id} has no render of generation {bay.generation}")
     secret = ""
     if credential is not None and credential.sealed is not None and deps.seal_private_key is not None:
         secret = unseal(deps.seal_private_key, credential.sealed, credential.name.encode()).decode()
-    if SEALED in render.parameters.values() and not secret:
+    if secrets and SEALED in render.parameters.values() and not secret:
         raise CloudError(
             "The nodes' cloud credential cannot be opened: JEROBOAM_SEAL_PRIVATE_KEY_FILE is not set here.",
             service="provisioner",
         )
-    parameters = {key: secret if value == SEALED else value for key, value in render.parameters.items()}
-    return await deps.project(bay).heat.create(
-        name=bay.stack_name,
+    parameters = {key: secret if value == SEALED and secrets else value for key, value in render.parameters.items()}
+    return RenderedStack(
         template=render.template,
-        files=render.files,
-        environment=render.environment,
-        parameters=parameters | {MARK_PARAMETER: str(ctx.operation.id)},
-        tags=(names.TAG, names.bay_tag(bay.id)),
-        timeout_mins=bay.create_timeout or None,
+        files=dict(render.files),
+        environment=dict(render.environment),
+        parameters=parameters,
     )
+
+
+async def send(ctx: StepContext[Deps], name: str, stack: RenderedStack) -> str | None:
+    """Have Heat create a stack of this bay; its id, or None when the name is a stranger's.
+
+    The name may be taken between our look and this call: by an earlier call of ours that arrived late, which is
+    adopted, or by a stranger.
+    """
+    bay, heat = ctx.bay, ctx.deps.project(ctx.bay).heat
+    try:
+        return await heat.create(
+            name=name,
+            template=stack.template,
+            files=stack.files,
+            environment=stack.environment,
+            parameters=stack.parameters | {MARK_PARAMETER: str(ctx.operation.id)},
+            tags=(names.TAG, names.bay_tag(bay.id)),
+            timeout_mins=bay.create_timeout or None,
+        )
+    except CloudError as error:
+        if error.status != 409:
+            raise
+        found = await heat.find_stack(name)
+        if found is None:
+            raise CloudError(
+                error.message, service=error.service, status=409, retryable=True, resource=error.resource
+            ) from error
+        return found.id if _ours(found, bay) else None
 
 
 def _ours(stack: StackSummary, bay: Bay) -> bool:

@@ -7,16 +7,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.provisioner.factory import Deps
 from services.provisioner.leftovers import find_leftovers, remove_leftovers
 from services.provisioner.steps.reasons import undeletable
+from services.provisioner.steps.server_groups import delete_server_groups
 from shared.db.repositories import stacks
 from shared.domain import names
+from shared.domain.shards import shard_of
 from shared.openstack.stacks import StackSummary
 from shared.worker.outcome import Back, Broke, Done, Outcome, StepContext, Wait
 
 
 async def delete_stack(ctx: StepContext[Deps]) -> Outcome:
-    """Ask Heat to delete every stack with the bay's tag: also one whose create we never heard the end of."""
-    heat = ctx.deps.project(ctx.bay).heat
-    for stack in await _stacks(ctx):
+    """Ask Heat to delete every stack with the bay's tag: also one whose create we never heard the end of.
+
+    The further stacks of a large bay go before the first, whose network they use: `follow_delete` comes back for it.
+    """
+    heat, listed = ctx.deps.project(ctx.bay).heat, await _stacks(ctx)
+    for stack in [one for one in listed if shard_of(one.name, ctx.bay.stack_name)] or listed:
         if stack.status != "DELETE_IN_PROGRESS":
             await ctx.guard()
             await heat.delete(stack.id)
@@ -24,9 +29,13 @@ async def delete_stack(ctx: StepContext[Deps]) -> Outcome:
 
 
 async def follow_delete(ctx: StepContext[Deps]) -> Outcome:
-    """Wait until Heat lists none of them any more; a deletion that failed is asked for again, `DELETE_TRIES` times."""
+    """Wait until Heat lists none of them any more, then delete the server groups beside them.
+
+    A deletion that failed is asked for again, `DELETE_TRIES` times.
+    """
     left = await _stacks(ctx)
     if not left:
+        await delete_server_groups(ctx)
         return Done()
     failed = [stack for stack in left if stack.status == "DELETE_FAILED"]
     if ctx.operation.overdue:

@@ -9,14 +9,17 @@ from services.provisioner.factory import Deps
 from services.provisioner.steps.collect import recording, workers_in
 from services.provisioner.steps.follow import seen
 from services.provisioner.steps.members import Broken, Found, look
+from services.provisioner.steps.rehearsal import harm
 from services.provisioner.steps.room import shortage
+from services.provisioner.steps.shards import shares_of, stay_and_absent
 from shared.db.repositories import operations, stacks
 from shared.domain.operation import OperationState
 from shared.domain.queue import named_of, node_count_of
 from shared.domain.scaling import leaving
+from shared.domain.shards import place
 from shared.drivers.contract import MARK_PARAMETER
 from shared.openstack.heat import HeatClient
-from shared.openstack.stacks import Stack, StackChanges
+from shared.openstack.stacks import Stack
 from shared.worker.outcome import Broke, Done, Outcome, StepContext, Wait
 
 
@@ -47,20 +50,22 @@ async def resize_stack(ctx: StepContext[Deps]) -> Outcome:
 
 async def _refusal(ctx: StepContext[Deps], heat: HeatClient, stack: Stack, broken: Broken) -> str | None:
     """Why the update must not happen, or cannot."""
-    remove = _to_remove(ctx)
     async with ctx.deps.engine.connect() as conn:
         workers = [node for node in await stacks.nodes_of(conn, ctx.bay.id) if node.role == "worker"]
-    stay = {node.position for node in workers if node.server_id not in remove}
-    present = max((node.position + 1 for node in workers), default=0)
-    absent = [str(index) for index in range(present) if index not in stay]
-    changes = await heat.preview_update(stack.id, parameters=_parameters(ctx, len(stay), absent))
-    return _harm(changes, len(remove), broken) or await shortage(
-        ctx, workers=node_count_of(ctx.operation.request), standing=len(stay)
+    share = (await shares_of(ctx))[0]
+    here = [node for node in workers if place(node.position)[0] == 0]
+    stay, absent = stay_and_absent(here, share.remove)
+    changes = await heat.preview_update(stack.id, parameters=_parameters(ctx, stay, absent))
+    leaving_all = set(_to_remove(ctx))
+    standing = sum(node.server_id not in leaving_all for node in workers)
+    return harm(changes, len(share.remove), broken) or await shortage(
+        ctx, workers=node_count_of(ctx.operation.request), standing=standing
     )
 
 
 async def _update(ctx: StepContext[Deps], heat: HeatClient, stack: Stack, broken: Broken) -> None:
-    parameters = _parameters(ctx, node_count_of(ctx.operation.request), [*_to_remove(ctx), *broken.indices])
+    share = (await shares_of(ctx))[0]
+    parameters = _parameters(ctx, share.count, [*share.remove, *broken.indices])
     rollback = ctx.operation.request.get("rollback") is True
     timeout = ctx.bay.create_timeout or None
     await ctx.guard()
@@ -108,20 +113,3 @@ def _to_remove(ctx: StepContext[Deps]) -> list[str]:
 def _parameters(ctx: StepContext[Deps], count: int, remove: Sequence[str]) -> dict[str, str]:
     changed = ctx.deps.driver(ctx.bay).resize_parameters(count, remove)
     return changed | {MARK_PARAMETER: str(ctx.operation.id)}
-
-
-def _harm(changes: StackChanges, named: int, broken: Broken) -> str | None:
-    """What the update would do to servers that it must not touch: replace one, or lose more than were named.
-
-    What Heat's preview cannot do decides how it is asked (docs/decisions/0002): it fails for a member that is not
-    there yet, and of removal lists it understands indices only, forgetting those of earlier removals. So growth is
-    rehearsed with the present count, and the list holds the index of every member that left or is to leave. Those that
-    did leave are compared with those named once more afterwards (`resize.collect`).
-    """
-    if changes.replaced_servers:
-        servers = ", ".join(sorted({one.physical_id or one.name for one in changes.replaced_servers}))
-        return f"Heat would replace servers that this resize did not name: {servers}."
-    fewer = changes.servers_fewer - broken.servers
-    if fewer > named:
-        return f"Heat would remove {fewer} servers where {named} were named."
-    return None

@@ -26,6 +26,11 @@ def read_outputs(outputs: Mapping[str, object]) -> BayOutputs:
     )
 
 
+def read_workers(outputs: Mapping[str, object]) -> tuple[NodeInfo, ...]:
+    """Read the workers alone, as a bay's further stacks have them; raises ValueError as above."""
+    return tuple(_nodes(outputs, "worker", "nodes", "node_details"))
+
+
 def _nodes(outputs: Mapping[str, object], role: Role, refs_name: str, details_name: str) -> Iterator[NodeInfo]:
     refs = _mapping(outputs, refs_name)
     details = _mapping(outputs, details_name)

@@ -1,47 +1,29 @@
-"""Large bays: what does not fit into one Heat stack goes into further ones, of workers only.
+"""The stacks of a large bay beside the first (shared.domain.shards), made of what the first was rendered to.
 
-Heat limits the resources of a stack and all that is nested in it (1000 as it ships), and a group's cost grows faster
-than its members. So the bay's first stack has at most `LARGEST` workers, and each further one, a shard, as many. A
-shard is made from what the first stack was rendered to, so the bay keeps what it was born with (rule 6), and from that
-stack's output `shard`: network, security groups, the masters' addresses.
+So the bay keeps what it was born with (rule 6). What a shard must know of the first stack (network, security groups,
+the masters' addresses) is that stack's output `shard`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from typing import Final
 
-from shared.drivers.contract import RenderedStack
+from shared.domain.shards import LARGEST, UNLIMITED, spread, stack_name
+from shared.drivers.contract import Driver, RenderedStack
+from shared.drivers.footprint import Footprint, combined, footprint
 from shared.drivers.hot import parse, section
 
-LARGEST: Final = 80
-"""Workers in one stack. With every option a worker is nine resources, a bay's rest at most 110."""
 TEMPLATE: Final = "shard.yaml"
 SHARED: Final = ("network", "subnet", "security_groups", "master_private_addresses", "api_address")
 """What a shard is told of the first stack."""
 _NESTED: Final = ("worker.yaml", "worker.user-data")
-_STEP: Final = 1_000_000
 
 
-def spread(count: int) -> list[int]:
-    """How many workers each stack of a new bay has, the first stack first."""
-    full, rest = divmod(count, LARGEST)
-    return [LARGEST] * full + ([rest] if rest or not full else [])
-
-
-def position(shard: int, index: int) -> int:
-    """A worker's place in the whole bay, from its shard (0: the first stack) and its index in that group."""
-    return shard * _STEP + index
-
-
-def place(of: int) -> tuple[int, int]:
-    """Shard and index of a worker, from its place in the whole bay."""
-    return divmod(of, _STEP)
-
-
-def stack_name(first: str, shard: int) -> str:
-    """The name of a shard's stack."""
-    return f"{first}-s{shard}" if shard else first
+def largest(first: RenderedStack) -> int:
+    """How many workers the first stack may have."""
+    return LARGEST if TEMPLATE in first.files else UNLIMITED
 
 
 def shard_stack(
@@ -56,10 +38,8 @@ def shard_stack(
         shared: the first stack's output `shard`.
 
     Raises:
-        ValueError: the output lacks something, or the bay was born before there were shards.
+        ValueError: the output lacks something.
     """
-    if TEMPLATE not in first.files:
-        raise ValueError("This bay was made by a release that put all of a bay's nodes into one stack.")
     missing = [name for name in SHARED if not isinstance(shared.get(name), str)]
     if missing:
         raise ValueError(f"The stack's output shard has no {', '.join(missing)}.")
@@ -76,6 +56,31 @@ def shard_stack(
     )
 
 
-def rehearsed(first: RenderedStack, count: Mapping[str, str]) -> RenderedStack:
-    """A shard before anything exists, to count and judge it: what it is told of the first stack has stand-ins."""
-    return shard_stack(first, 1, count, dict.fromkeys(SHARED, "known-later"))
+def whole_footprint(
+    driver: Driver,
+    first: RenderedStack,
+    workers: int,
+    judge: Callable[[RenderedStack, Footprint], None] = lambda _stack, _counted: None,
+) -> Footprint:
+    """What a bay with so many workers takes, all its stacks together; `judge` sees each stack that differs.
+
+    Raises:
+        ValueError: see `footprint`.
+    """
+    counts = [workers] if TEMPLATE not in first.files else spread(workers)
+    parts = []
+    for number, (count, times) in enumerate([(counts[0], 1), *Counter(counts[1:]).items()]):
+        changed = driver.resize_parameters(count, ())
+        if number:
+            stack = shard_stack(first, number, changed, dict.fromkeys(SHARED, "known-later"))
+        else:
+            stack = RenderedStack(
+                template=first.template,
+                files=first.files,
+                environment=first.environment,
+                parameters=first.parameters | changed,
+            )
+        counted = footprint(stack)
+        judge(stack, counted)
+        parts += [counted] * times
+    return combined(parts)

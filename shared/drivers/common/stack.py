@@ -15,6 +15,7 @@ from string import Template
 from typing import ClassVar, Final, Literal
 
 from shared.domain.labels import LabelRule, rules_of
+from shared.domain.shards import spread
 from shared.drivers.common.access import MANAGE_VOLUMES, Rules
 from shared.drivers.common.labels import checked, truth
 from shared.drivers.common.outputs import read_outputs
@@ -32,8 +33,8 @@ from shared.drivers.contract import (
 )
 from shared.drivers.rendering import package_texts
 
-BAY: Final = "bay.yaml"
-SHARD: Final = "shard.yaml"
+_BAY: Final = "bay.yaml"
+_SHARD: Final = "shard.yaml"
 """The template of a bay's further stacks; it lies among the files of the first, so that the bay keeps it (rule 6)."""
 _CREDENTIAL: Final = re.compile(r"(?:[A-Za-z0-9_.~=+/-]|@(?!@))+")
 _KINDS: Final = frozenset({"create", "resize", "delete"})
@@ -147,11 +148,11 @@ class StackDriver(ABC):
         if not facts.tls_disabled and not facts.ca_pem:
             raise ValueError("A bay with TLS needs its authority's certificate in facts.ca_pem.")
         files = package_texts(COMMON, "heat", ".yaml") | package_texts(self.package, "heat", ".yaml")
-        for name in (BAY, SHARD):
+        for name in (_BAY, _SHARD):
             files[name] = Template(files[name]).substitute(asdict(self.words))
         parameters = self.parameters(facts)
         files = {name: chosen(text, parameters) for name, text in files.items()}
-        template = files.pop(BAY)
+        template = files.pop(_BAY)
         files["master.user-data"] = self.user_data(facts, "master")
         files["worker.user-data"] = self.user_data(facts, "worker")
         if self.needs_cloud_credential(facts):
@@ -178,7 +179,7 @@ class StackDriver(ABC):
             "master_flavor": facts.master_flavor_id,
             self.words.node_flavor: facts.flavor_id,
             "number_of_masters": str(facts.master_count),
-            self.words.number_of_nodes: str(facts.node_count),
+            self.words.number_of_nodes: str(spread(facts.node_count)[0]),
             "nodes_to_remove": "",
             "external_network": facts.external_network_id,
             "fixed_network": facts.fixed_network or "",

@@ -1,0 +1,138 @@
+"""The further stacks of a large bay: made, changed and removed after the first one, whose network they use.
+
+One step does it all, and is run again until every shard is as this operation wants it. Each run looks first: a shard
+bears the operation's mark once Heat has heard of the change, so nothing is asked for twice (rule 4). A few are under
+way at a time, since Heat's engines share their work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from services.provisioner.factory import Deps
+from services.provisioner.steps.create import opened, send
+from services.provisioner.steps.members import NESTED_DEPTH, broken_members
+from services.provisioner.steps.reasons import awaited, stack_failed
+from services.provisioner.steps.rehearsal import harm
+from shared.db.repositories import stacks
+from shared.domain import names
+from shared.domain.bay import Node
+from shared.domain.operation import OperationKind
+from shared.domain.queue import node_count_of
+from shared.domain.shards import Share, place, shard_of, shares, stack_name
+from shared.drivers.common.shards import largest, shard_stack
+from shared.drivers.contract import MARK_PARAMETER
+from shared.openstack.stacks import StackSummary
+from shared.worker.outcome import Broke, Done, Outcome, StepContext, Wait
+
+AT_ONCE: Final = 4
+"""How many shards Heat works on for one bay."""
+
+
+async def settle_shards(ctx: StepContext[Deps]) -> Outcome:
+    """Bring every shard to its share; done when none is left to do."""
+    wanted = await shares_of(ctx)
+    if ctx.operation.kind is OperationKind.CREATE and len(wanted) == 1:
+        return Done()
+    standing = await shard_stacks(ctx)
+    busy: list[str] = []
+    for shard in sorted({*wanted, *standing} - {0}):
+        if len(busy) == AT_ONCE:
+            break
+        outcome = await _settle(ctx, shard, wanted.get(shard, Share(0)), standing.get(shard))
+        if isinstance(outcome, Broke):
+            return outcome
+        if outcome:
+            busy.append(stack_name(ctx.bay.stack_name, shard))
+    if busy:
+        return Wait(ctx.deps.settings.poll_seconds, note=f"Heat is busy with {', '.join(busy)}")
+    return Done()
+
+
+async def shares_of(ctx: StepContext[Deps]) -> dict[int, Share]:
+    """What each of the bay's stacks is to have at this operation's end."""
+    async with ctx.deps.engine.connect() as conn:
+        nodes = await stacks.nodes_of(conn, ctx.bay.id)
+    first = await opened(ctx, secrets=False)
+    chosen = ctx.operation.memo.get("remove", [])
+    remove = {str(server) for server in chosen} if isinstance(chosen, list) else set()
+    workers = [node for node in nodes if node.role == "worker"]
+    return shares(workers, node_count_of(ctx.operation.request), remove, largest=largest(first))
+
+
+async def shard_stacks(ctx: StepContext[Deps]) -> Mapping[int, StackSummary]:
+    """The bay's stacks beside the first, by shard."""
+    listed = await ctx.deps.project(ctx.bay).heat.list_by_tag(names.bay_tag(ctx.bay.id))
+    found = {shard_of(stack.name, ctx.bay.stack_name): stack for stack in listed}
+    return {shard: stack for shard, stack in found.items() if shard}
+
+
+async def _settle(ctx: StepContext[Deps], shard: int, share: Share, standing: StackSummary | None) -> bool | Broke:
+    """Look at one shard and do what is next; whether Heat is busy with it."""
+    heat = ctx.deps.project(ctx.bay).heat
+    if standing is None:
+        return await _make(ctx, shard, share) if share.count else False
+    if standing.phase == "IN_PROGRESS":
+        return await _late(ctx, standing) if ctx.operation.overdue else True
+    if not share.count:
+        await ctx.guard()
+        await heat.delete(standing.id)
+        return True
+    stack = await heat.show(standing.id)
+    if stack is None or stack.phase == "IN_PROGRESS":
+        return True
+    if stack.operation != str(ctx.operation.id):
+        return await _change(ctx, shard, share, standing) if share.changed or stack.phase == "FAILED" else False
+    if stack.phase == "FAILED":
+        return stack_failed(ctx, stack, await heat.resources(standing.id, NESTED_DEPTH), None)
+    return False
+
+
+async def _make(ctx: StepContext[Deps], shard: int, share: Share) -> bool | Broke:
+    heat = ctx.deps.project(ctx.bay).heat
+    outputs = await heat.outputs(ctx.bay.stack_id or "")
+    shared = (outputs or {}).get("shard")
+    if not isinstance(shared, Mapping):
+        return Broke("The bay's first stack does not tell what its further ones need (output shard).")
+    count = ctx.deps.driver(ctx.bay).resize_parameters(share.count, ())
+    stack = shard_stack(await opened(ctx), shard, count, shared)
+    name = stack_name(ctx.bay.stack_name, shard)
+    await ctx.guard()
+    if await send(ctx, name, stack) is None:
+        return Broke(f"A Heat stack named {name} exists already and is not this bay's.")
+    return True
+
+
+async def _change(ctx: StepContext[Deps], shard: int, share: Share, standing: StackSummary) -> bool | Broke:
+    """Change the count and the removal list, once a rehearsal has shown that no other server is touched (rule 6)."""
+    heat = ctx.deps.project(ctx.bay).heat
+    async with ctx.deps.engine.connect() as conn:
+        nodes = [one for one in await stacks.nodes_of(conn, ctx.bay.id) if place(one.position)[0] == shard]
+    broken = broken_members(await heat.resources(standing.id, NESTED_DEPTH), nodes)
+    stay, absent = stay_and_absent(nodes, share.remove)
+    changes = await heat.preview_update(standing.id, parameters=_parameters(ctx, stay, absent))
+    if refusal := harm(changes, len(share.remove), broken):
+        return Broke(f"{refusal} Stack {standing.name} was not changed.")
+    parameters = _parameters(ctx, share.count, [*share.remove, *broken.indices])
+    await ctx.guard()
+    await heat.update(standing.id, parameters=parameters, timeout_mins=ctx.bay.create_timeout or None)
+    return True
+
+
+def stay_and_absent(workers: list[Node], remove: tuple[str, ...]) -> tuple[int, list[str]]:
+    """How many workers of one stack stay, and every index that has left its group or is to leave."""
+    stay = {place(node.position)[1] for node in workers if node.server_id not in remove}
+    present = max((place(node.position)[1] + 1 for node in workers), default=0)
+    return len(stay), [str(index) for index in range(present) if index not in stay]
+
+
+def _parameters(ctx: StepContext[Deps], count: int, remove: list[str]) -> dict[str, str]:
+    changed = ctx.deps.driver(ctx.bay).resize_parameters(count, remove)
+    return changed | {MARK_PARAMETER: str(ctx.operation.id)}
+
+
+async def _late(ctx: StepContext[Deps], standing: StackSummary) -> Broke:
+    resources = await ctx.deps.project(ctx.bay).heat.resources(standing.id, NESTED_DEPTH)
+    waited = f"Heat was not done with stack {standing.name} after {ctx.bay.create_timeout} minutes"
+    return awaited(ctx, waited, resources)
