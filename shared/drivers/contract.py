@@ -224,6 +224,10 @@ class Driver(Protocol):
         """Whether the nodes need the bay's application credential."""
         ...
 
+    def access_rules(self, facts: BayFacts) -> tuple[dict[str, str], ...]:
+        """What that credential may do: Keystone access rules, from common/access.py."""
+        ...
+
     def render(self, facts: BayFacts, secrets: BaySecrets) -> RenderedStack:
         """Make the stack of a bay.
 

@@ -6,11 +6,22 @@ from collections.abc import Iterable
 
 from shared.domain.errors import InvalidInput
 from shared.drivers.contract import Driver, DriverKey
+from shared.drivers.k8s_coreos.driver import K8sCoreos
 from shared.drivers.k8s_fedora_atomic.driver import K8sFedoraAtomic
+from shared.drivers.k8s_fedora_ironic.driver import K8sFedoraIronic
+from shared.drivers.k8s_ubuntu.driver import K8sUbuntu
 from shared.drivers.mesos_ubuntu.driver import MesosUbuntu
 from shared.drivers.swarm_fedora_atomic.driver import SwarmFedoraAtomic, SwarmModeFedoraAtomic
 
-DRIVERS: tuple[Driver, ...] = (K8sFedoraAtomic(), MesosUbuntu(), SwarmFedoraAtomic(), SwarmModeFedoraAtomic())
+DRIVERS: tuple[Driver, ...] = (
+    K8sFedoraAtomic(),
+    K8sCoreos(),
+    K8sFedoraIronic(),
+    K8sUbuntu(),
+    MesosUbuntu(),
+    SwarmFedoraAtomic(),
+    SwarmModeFedoraAtomic(),
+)
 
 
 def index(drivers: Iterable[Driver]) -> tuple[dict[DriverKey, Driver], dict[str, Driver]]:

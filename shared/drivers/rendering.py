@@ -9,6 +9,7 @@ inside it.
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import re
 import shlex
@@ -22,6 +23,8 @@ from shared.domain.errors import InvalidInput
 USER_DATA_LIMIT = 65_535
 """Bytes that Nova takes, counted after base64."""
 PLACEHOLDER = re.compile(r"@@([A-Z][A-Z0-9_]*)@@")
+_LONG = 1500
+"""Bytes of a file from which on it is packed; shorter ones stay legible in a server's user-data."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -71,6 +74,19 @@ def cloud_config(data: Mapping[str, object]) -> str:
 def file_entry(path: str, content: str, mode: str = "0600") -> dict[str, str]:
     """Describe one file for cloud-config's write_files; owned by root, and private unless said otherwise."""
     return {"path": path, "owner": "root:root", "permissions": mode, "content": content}
+
+
+def packed(text: str) -> str:
+    """A text as base64 of gzip, which cloud-init and Ignition both unpack. The same text gives the same bytes."""
+    return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
+
+
+def packed_entry(entry: Mapping[str, str]) -> dict[str, str]:
+    """A file of cloud-config, packed when it is long and Heat has nothing to replace in it: Nova takes 64 KiB."""
+    content = entry["content"]
+    if len(content) < _LONG or PLACEHOLDER.search(content):
+        return dict(entry)
+    return {**entry, "encoding": "gz+b64", "content": packed(content)}
 
 
 def multipart(parts: Iterable[tuple[str, str, str]]) -> str:

@@ -16,6 +16,15 @@ DEFAULTS: Mapping[str, str] = MappingProxyType(
     {
         "k8s_hyperkube_image": "gcr.io/google_containers/hyperkube:v1.2.0",
         "k8s_pause_image": "gcr.io/google_containers/pause:2.0",
+        "k8s_ubuntu_packages": "https://pkgs.k8s.io/core:/stable:/{minor}/deb/",
+        "k8s_ubuntu_packages_key": "https://pkgs.k8s.io/core:/stable:/{minor}/deb/Release.key",
+        "k8s_ubuntu_images": "registry.k8s.io/",
+        "k8s_ubuntu_flannel_images": "ghcr.io/flannel-io/",
+        "k8s_ubuntu_cloud_images": "registry.k8s.io/provider-os/",
+        "k8s_ubuntu_csi_images": "registry.k8s.io/sig-storage/",
+        "k8s_ubuntu_docker_hub": "https://registry-1.docker.io",
+        "coreos_etcd_image": "quay.io/coreos/etcd:v3.3.27",
+        "coreos_flannel_image": "quay.io/coreos/flannel:v0.13.0",
         "rexray_url": "https://github.com/rexray/rexray/releases/download/v0.11.4/rexray-Linux-x86_64.tar.gz",
         "swarm_image": "docker.io/swarm:1.2.5",
     }

@@ -18,6 +18,7 @@ from shared.drivers.rendering import (
     file_entry,
     multipart,
     package_text,
+    packed_entry,
     plain,
     shell_environment,
 )
@@ -30,6 +31,7 @@ NO_TIMEOUT_WAIT: Final = 7200
 
 _BOTH: Final = frozenset(
     {"NODE_NAME", "NODE_INDEX", "NODE_SECRET", "SIGNAL_COMMAND", "PUBLIC_ADDRESS", "PRIVATE_ADDRESS", "API_ADDRESS"}
+    | {"SIGNAL_COMMAND_ESCAPED"}
     | {"MASTER_ADDRESSES", "DOCKER_VOLUME", "APPLICATION_CREDENTIAL_ID", "APPLICATION_CREDENTIAL_SECRET"}
 )
 FILLED_IN: Final[Mapping[Role, frozenset[str]]] = {
@@ -65,6 +67,8 @@ class Payload:
     """More cloud-config."""
     shared_payloads: tuple[str, ...] = ()
     """Further packages whose payload/ is taken as well; the driver's own files win over these by name."""
+    texts: Mapping[str, str] = field(default_factory=dict)
+    """More files of /etc/jeroboam, by name: those that the driver makes anew for each bay."""
 
 
 def wait_seconds(facts: BayFacts) -> int:
@@ -74,7 +78,8 @@ def wait_seconds(facts: BayFacts) -> int:
 
 def mime(facts: BayFacts, role: Role, payload: Payload) -> str:
     """The user-data as cloud-init takes it. Raises InvalidInput when it is too long for Nova."""
-    config = {"users": [_user(facts, payload)], "write_files": files(facts, role, payload), **payload.extra}
+    entries = [packed_entry(entry) for entry in files(facts, role, payload)]
+    config = {"users": [_user(facts, payload)], "write_files": entries, **payload.extra}
     parts = [("00-files.yaml", "text/cloud-config", cloud_config(config))]
     parts += [(name, "text/x-shellscript", text) for name, text in scripts(role, payload).items()]
     return check_user_data(multipart(parts), FILLED_IN[role])
@@ -100,7 +105,7 @@ def files(facts: BayFacts, role: Role, payload: Payload) -> list[dict[str, str]]
         units = {name: text for name, text in units.items() if not name.startswith("jeroboam-agent")}
     else:
         entries += _tls_files(facts)
-    entries += [file_entry(f"{CONFIG}/{name}", text) for name, text in own.items()]
+    entries += [file_entry(f"{CONFIG}/{name}", text) for name, text in [*own.items(), *payload.texts.items()]]
     entries += [file_entry(f"/etc/systemd/system/{name}", text, "0644") for name, text in units.items()]
     if facts.cloud_ca_pem:
         entries.append(file_entry(f"{CONFIG}/cloud-ca.pem", facts.cloud_ca_pem, "0644"))

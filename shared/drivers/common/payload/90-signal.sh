@@ -1,6 +1,6 @@
 #!/bin/sh
-# The last part. It looks at the node itself, since parts before it may have failed without stopping cloud-init, and
-# tells Heat SUCCESS or FAILURE with the reason.
+# The last part. It looks at the node itself, since parts before it may have failed without stopping what runs them, and
+# tells Heat SUCCESS or FAILURE with the reason. After a failure it has nothing to wait for.
 # shellcheck source=/dev/null
 . /etc/jeroboam/lib.sh
 
@@ -11,26 +11,34 @@ check() (
     done
     # The driver's own look: does what runs here also answer?
     sh /etc/jeroboam/check-node || fail "$(cat "$JB_STATE/check-error" 2>/dev/null || echo 'the node check failed')"
+    if [ "$JB_TLS" = true ]; then
+        start_unit jeroboam-agent.timer
+    fi
 )
 
+[ -s /etc/jeroboam/signal-command ] || exit 0 # told already
 check || true
 if [ -e "$JB_STATE/failed" ]; then
     status=FAILURE
-    reason=$(head -c 400 "$JB_STATE/failed" | tr '\n' ' ' | tr -cd 'A-Za-z0-9 ._:/=,()-')
+    reason=$(tr '\n\t' '  ' <"$JB_STATE/failed" | tr -cd 'A-Za-z0-9 ._:/=,()@+-' | head -c 400)
 else
     status=SUCCESS
     reason="node is ready"
-    [ "$JB_TLS" != true ] || start_unit jeroboam-agent.timer >/dev/null 2>&1 || true
 fi
 printf '{"status": "%s", "reason": "%s: %s", "id": "%s"}\n' "$status" "$JB_NODE_NAME" "$reason" "$JB_NODE_NAME" \
     >"$JB_STATE/signal.json"
 
-# The command is Heat's own (curl_cli of the wait handle) and ends with the URL.
+# The command is Heat's own (curl_cli of the wait handle) and ends with the URL. Like the node agent, we ask directly
+# first, then through the bay's proxy.
 signal() {
-    sh -c "$(cat /etc/jeroboam/signal-command) -s -S -f -o /dev/null --max-time 30 --data-binary @$JB_STATE/signal.json"
+    sh -c "$(cat /etc/jeroboam/signal-command) $* -s -S -f -o /dev/null --max-time 30 \
+--data-binary @$JB_STATE/signal.json"
 }
+through_proxy() (
+    [ -s /etc/jeroboam/proxy.env ] && use_proxy && signal
+)
 tries=0
-until signal; do
+until signal --noproxy "'*'" || through_proxy; do
     tries=$((tries + 1))
     if [ "$tries" -ge 30 ]; then
         echo "Heat could not be told that this node is $status" >&2

@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # Sourced by every numbered part of a node's user-data. A part calls begin, then does its work under `set -eu`.
-# cloud-init runs all parts even when one fails, so the first failure is written down here: later parts then do
-# nothing, and the last part tells Heat the reason.
+# All parts run even when one fails, so the first failure is written down here: later parts then do nothing, and the
+# last part tells Heat the reason.
 
 set -eu
 umask 022
@@ -22,10 +22,12 @@ begin() {
     trap 'ended $?' EXIT
 }
 
+# The last line of the log is what the part said before it ended; a command that failed in silence leaves its code.
 ended() {
     [ "$1" -eq 0 ] && return 0
     if [ ! -e "$JB_STATE/failed" ]; then
-        printf '%s: %s\n' "$JB_PART" "$(tail -n 1 "$JB_STATE/$JB_PART.log")" >"$JB_STATE/failed"
+        jb_last=$(tail -n 1 "$JB_STATE/$JB_PART.log")
+        printf '%s: %s\n' "$JB_PART" "${jb_last:-ended with code $1}" >"$JB_STATE/failed"
     fi
 }
 
@@ -63,5 +65,75 @@ write_file() {
 # start_unit NAME: enabled for the next boot and running now with the configuration that was just written.
 start_unit() {
     systemctl enable "$1"
-    systemctl restart "$1" || fail "$1 did not start"
+    systemctl restart "$1" || fail "$1 did not start: $(journalctl -u "$1" -n 1 -o cat 2>/dev/null || true)"
+}
+
+# use_proxy: from here on the part's own downloads go through the bay's proxy, if it has one.
+use_proxy() {
+    [ -s /etc/jeroboam/proxy.env ] || return 0
+    set -a
+    # shellcheck source=/dev/null
+    . /etc/jeroboam/proxy.env
+    set +a
+}
+
+# install_packages NAME...: from the image's own sources, with the tool of its family.
+install_packages() (
+    use_proxy
+    if command -v apt-get >/dev/null; then
+        export DEBIAN_FRONTEND=noninteractive
+        apt_get() { apt-get -q -y -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 "$@"; }
+        apt_get update
+        apt_get install --no-install-recommends "$@" || fail "these packages could not be installed: $*"
+    elif command -v dnf >/dev/null; then
+        dnf install -y "$@" || fail "these packages could not be installed: $*"
+    else
+        fail "the image has no package tool, and lacks: $*"
+    fi
+)
+
+# address_in_url ADDRESS: an IPv6 address stands in brackets.
+address_in_url() {
+    case $1 in *:*) printf '[%s]' "$1" ;; *) printf '%s' "$1" ;; esac
+}
+
+# master_urls SCHEME PORT: scheme://address:port of every master, with commas.
+master_urls() {
+    jb_list=
+    for jb_address in $(echo "$JB_MASTER_ADDRESSES" | tr ',' ' '); do
+        jb_list="$jb_list,$1://$(address_in_url "$jb_address"):$2"
+    done
+    echo "${jb_list#,}"
+}
+
+# etcd_initial_cluster: name=url of every master's peer address. The i-th address is that of the i-th master.
+etcd_initial_cluster() {
+    jb_scheme=http
+    [ "$JB_TLS" != true ] || jb_scheme=https
+    jb_index=0
+    jb_list=
+    for jb_address in $(echo "$JB_MASTER_ADDRESSES" | tr ',' ' '); do
+        jb_list="$jb_list,$JB_NODE_NAME_PREFIX-master-$jb_index=$jb_scheme://$(address_in_url "$jb_address"):2380"
+        jb_index=$((jb_index + 1))
+    done
+    echo "${jb_list#,}"
+}
+
+# volume_device ID FALLBACK: the disk that is the Cinder volume. Hypervisors show the first 20 letters of its id, or all
+# of it, in the disk's serial; where none does, it is the device that Heat asked for, if that is a disk nobody uses.
+volume_device() {
+    for jb_device in /dev/disk/by-id/*"$(printf %.20s "$1")"*; do
+        case $jb_device in *-part[0-9]*) continue ;; esac
+        if [ -b "$jb_device" ]; then
+            readlink -f "$jb_device"
+            return 0
+        fi
+    done
+    [ -n "${2:-}" ] && [ -b "$2" ] && ! grep -q "^$2" /proc/mounts && readlink -f "$2"
+}
+
+# find_volume ID FALLBACK: the same, once the volume is attached.
+find_volume() {
+    wait_for 300 "volume $1 to be attached" volume_device "$1" "${2:-}"
+    volume_device "$1" "${2:-}"
 }

@@ -1,0 +1,3 @@
+#!/bin/sh
+# The node: containerd and kubelet.
+exec sh /etc/jeroboam/prepare-node
