@@ -30,13 +30,15 @@ FLAVORS = {
     "m1.magnum": ("100", 1024, 8, 1),
     "baremetal": ("200", 8192, 100, 4),
 }
-# image: (os_distro, minimum disk in GiB, size in bytes)
+# image: (os_distro or "" for none, minimum disk in GiB, size in bytes)
 IMAGES = {
     "fedora-21-atomic-5": ("fedora-atomic", 6, 770_000_000),
     "fedora-23-atomic-7": ("fedora-atomic", 6, 780_000_000),
     "coreos": ("coreos", 6, 320_000_000),
+    "coreos-stable": ("coreos", 6, 330_000_000),
     "ubuntu-mesos": ("ubuntu", 6, 640_000_000),
     "ubuntu-24.04": ("ubuntu", 6, 600_000_000),
+    "cirros": ("", 1, 20_000_000),
     "fedora-k8s-ironic": ("fedora", 10, 900_000_000),
 }
 # A public key whose private half was thrown away when it was made.
@@ -50,7 +52,13 @@ def load(world: World) -> None:
     _compute(world.store)
     _network(world.store)
     for name, (distro, disk, size) in IMAGES.items():
-        attrs = {"name": name, "os_distro": distro, "min_disk": disk, "size": size, "visibility": "public"}
+        attrs = {
+            "name": name,
+            **({"os_distro": distro} if distro else {}),
+            "min_disk": disk,
+            "size": size,
+            "visibility": "public",
+        }
         world.store.create("image", project_id("admin"), attrs, id=stable_id("image", name))
     volume_type = {"name": "lvmdriver-1", "is_public": True, "description": None, "extra_specs": {}}
     world.store.create("volume_type", "", volume_type, id=stable_id("volume_type", "lvmdriver-1"))

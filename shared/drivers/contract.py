@@ -56,6 +56,8 @@ class BayFacts:
     """The caller's public key. Nova key pairs belong to users, so the key itself travels in the user-data."""
     fixed_network: str | None = None
     fixed_subnet: str | None = None
+    fixed_network_cidrs: str = ""
+    """Addresses of the fixed network, separated by commas; empty where there is none, or nobody looked."""
     dns_nameserver: str = "8.8.8.8"
     """One address, or several separated by commas."""
     network_driver: str = ""

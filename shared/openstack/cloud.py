@@ -13,6 +13,7 @@ from shared.openstack.heat import HeatClient, StackNames
 from shared.openstack.keystone import KeystoneClient
 from shared.openstack.neutron import NeutronClient
 from shared.openstack.nova import NovaClient
+from shared.openstack.octavia import OctaviaClient
 from shared.openstack.session import CloudSession
 from shared.openstack.stackwatch import StackWatch
 from shared.openstack.tokens import CallerToken, ScopedToken, TokenSource
@@ -45,6 +46,7 @@ class ProjectCloud:
     neutron: NeutronClient
     glance: GlanceClient
     cinder: CinderClient
+    octavia: OctaviaClient
     keystone: KeystoneClient
 
 
@@ -112,5 +114,6 @@ class Cloud:
             neutron=NeutronClient(session),
             glance=GlanceClient(session),
             cinder=CinderClient(session),
+            octavia=OctaviaClient(session),
             keystone=KeystoneClient(session),
         )

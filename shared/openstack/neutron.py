@@ -84,9 +84,12 @@ class NeutronClient:
             Conflict: several have this name.
         """
         found = await self._find("subnets", ident, "subnet")
-        if found is None:
-            return None
-        return Subnet(found.text("id"), found.maybe("name") or "", found.text("network_id"), found.maybe("cidr") or "")
+        return None if found is None else _subnet(found)
+
+    async def subnets_of(self, network_id: str) -> list[Subnet]:
+        """The subnets of a network."""
+        listed = await self.session.pages(SERVICE, "/subnets", "subnets", params={"network_id": network_id})
+        return [_subnet(one) for one in listed]
 
     async def items(
         self, kind: Kind, *, name: str | None = None, tag: str | None = None, **filters: str
@@ -165,6 +168,10 @@ def _network(doc: Doc) -> Network:
         shared=doc.flag("shared"),
         subnet_ids=doc.texts("subnets"),
     )
+
+
+def _subnet(doc: Doc) -> Subnet:
+    return Subnet(doc.text("id"), doc.maybe("name") or "", doc.text("network_id"), doc.maybe("cidr") or "")
 
 
 def _item(doc: Doc) -> NetworkItem:

@@ -1,10 +1,11 @@
-"""Nova: flavors and key pairs for the gateway's checks, servers for the provisioner."""
+"""Nova: flavors, key pairs and zones for the gateway's checks, servers and their groups for the provisioner."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from shared.domain.errors import Conflict
@@ -13,6 +14,12 @@ from shared.openstack.answers import Doc
 from shared.openstack.session import CloudSession, addressable, segment
 
 SERVICE: Final = "compute"
+_GROUPS_VERSION: Final = "2.64"
+"""From here on a server group has one policy, as text."""
+_GROUPS_HEADERS: Final = MappingProxyType(
+    {"OpenStack-API-Version": f"compute {_GROUPS_VERSION}", "X-OpenStack-Nova-API-Version": _GROUPS_VERSION}
+)
+_GROUPS_PAGE: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +63,15 @@ class Server:
     metadata: Mapping[str, str]
     volume_ids: tuple[str, ...]
     created_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServerGroup:
+    """A server group. Nova tells neither its age nor, here, its members."""
+
+    id: str
+    name: str
+    policy: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,20 +123,74 @@ class NovaClient:
         """Begin the deletion; False when it was gone."""
         return await self.session.delete(SERVICE, f"/servers/{segment(server_id)}", resource=f"server {server_id}")
 
+    async def zones(self) -> frozenset[str]:
+        """Names of the availability zones in which servers can be made now."""
+        reply = await self.session.call(SERVICE, "GET", "/os-availability-zone", wants_json=True)
+        listed = reply.json().docs("availabilityZoneInfo")
+        return frozenset(zone.text("zoneName") for zone in listed if zone.doc("zoneState").flag("available"))
+
+    async def server_groups(self) -> list[ServerGroup]:
+        """The project's server groups; names are not unique, and Nova filters by nothing.
+
+        Nova pages them by offset and gives at most as many as its operator allows, so only an empty page is the end.
+        """
+        path, found = "/os-server-groups", list[ServerGroup]()
+        while True:
+            params = {"limit": str(_GROUPS_PAGE), "offset": str(len(found))}
+            reply = await self.session.call(
+                SERVICE, "GET", path, params=params, headers=_GROUPS_HEADERS, wants_json=True
+            )
+            page = [_server_group(one) for one in reply.json().docs("server_groups")]
+            if not page:
+                return found
+            found += page
+
+    async def create_server_group(self, name: str, policy: str) -> ServerGroup:
+        """Make a server group. 403: the quota of groups is used up."""
+        body = {"server_group": {"name": name, "policy": policy}}
+        reply = await self.session.call(
+            SERVICE,
+            "POST",
+            "/os-server-groups",
+            json=body,
+            headers=_GROUPS_HEADERS,
+            resource=f"server group {name}",
+            wants_json=True,
+        )
+        return _server_group(reply.json().doc("server_group"))
+
+    async def delete_server_group(self, group_id: str) -> bool:
+        """Delete a server group, its members live on; False when it was gone."""
+        path = f"/os-server-groups/{segment(group_id)}"
+        return await self.session.delete(SERVICE, path, resource=f"server group {group_id}")
+
     async def limits(self) -> dict[str, Allowance]:
-        """The project's quotas and their use: servers, cores, ram_mb (names of `shared.domain.headroom`)."""
+        """The project's quotas and their use, by the names of `shared.domain.headroom`.
+
+        `server_group_members` is the limit of each group by itself, so its use is 0. A cloud may keep those of server
+        groups to itself.
+        """
         reply = await self.session.call(SERVICE, "GET", "/limits", wants_json=True)
         absolute = reply.json().doc("limits").doc("absolute")
-        return {
+        found = {
             "servers": _allowance(absolute, "maxTotalInstances", "totalInstancesUsed"),
             "cores": _allowance(absolute, "maxTotalCores", "totalCoresUsed"),
             "ram_mb": _allowance(absolute, "maxTotalRAMSize", "totalRAMUsed"),
         }
+        if "maxServerGroups" in absolute.data:
+            found["server_groups"] = _allowance(absolute, "maxServerGroups", "totalServerGroupsUsed")
+        if "maxServerGroupMembers" in absolute.data:
+            found["server_group_members"] = _allowance(absolute, "maxServerGroupMembers", "")
+        return found
 
 
 def _allowance(absolute: Doc, most: str, used: str) -> Allowance:
     limit = absolute.number(most)
     return Allowance(None if limit < 0 else limit, absolute.number(used, 0))
+
+
+def _server_group(doc: Doc) -> ServerGroup:
+    return ServerGroup(doc.text("id"), doc.text("name"), doc.maybe("policy") or "")
 
 
 def _flavor(doc: Doc) -> Flavor:

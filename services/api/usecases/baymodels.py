@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from ipaddress import ip_address
 from typing import Final
 from uuid import UUID, uuid4
@@ -20,6 +20,7 @@ from shared.db.repositories.documents import Document
 from shared.domain import names
 from shared.domain.bay import Baymodel
 from shared.domain.errors import Forbidden, InvalidInput
+from shared.drivers.contract import Support
 
 _INTERNAL: Final = frozenset(
     {"created_at", "id", "links", "updated_at", "uuid", "project_id", "user_id", "cluster_distro"}
@@ -43,6 +44,8 @@ _VOLUME_DRIVERS: Final[Mapping[str, tuple[str, ...]]] = {
     "mesos": ("rexray",),
 }
 _DEVICEMAPPER_GB: Final = 3
+_NULL_IN_MAGNUM: Final = ("external_network_id", "dns_nameserver", "docker_volume_size")
+"""Attributes for which Magnum's baymodels hold no default of their own: Heat's templates did."""
 
 
 async def create(context: Context, facts: Facts, face: TemplateFace, body: Template) -> Document:
@@ -55,7 +58,7 @@ async def create(context: Context, facts: Facts, face: TemplateFace, body: Templ
     context.policy.enforce(facts.caller, face.rule("create"))
     if body.public or body.hidden:
         _check_publish(context, facts, face)
-    attributes = await _checked(context, facts, body)
+    attributes = await _checked(context, facts, body, body.model_fields_set)
     name = body.name or names.automatic(secrets.randbelow(24 * 24), face.suffix)
     model = _model(body, attributes, uuid4(), name, facts.caller.project_id, facts.caller.user_id)
     async with context.engine.begin() as conn:
@@ -119,9 +122,17 @@ async def _own(context: Context, facts: Facts, face: TemplateFace, ident: str, a
 async def _patched(
     context: Context, facts: Facts, face: TemplateFace, before: Baymodel, patch: list[PatchItem]
 ) -> Baymodel:
-    """What the template would be, checked as a new one is as far as the patch touches what the cloud knows of."""
+    """What the template would be, checked as a new one is as far as the patch touches what the cloud knows of.
+
+    What the patch removes gets its default again, that of the name by which the template is changed; what was absent
+    before stays so. A default of the guide's counts as absent, since clients `add` what they did not give.
+    """
     current = _attributes(face, before)
-    wanted = apply_patch(current, patch, _rules(face))
+    defaults = {name: field.default for name, field in face.new.model_fields.items() if not field.is_required()}
+    filled = [name for name in _NULL_IN_MAGNUM if current[name] == defaults[name]]
+    wanted = apply_patch({**current, **dict.fromkeys(filled)}, patch, _rules(face))
+    removed = {name for name, value in wanted.items() if value is None and current[name] is not None}
+    wanted |= {name: defaults[name] for name in removed & defaults.keys()}
     body = face.state.read(wanted)
     changed = {name for name, value in wanted.items() if value != current[name]}
     if changed & {"public", "hidden"} and (body.public or body.hidden):
@@ -129,16 +140,22 @@ async def _patched(
     if changed <= _FREE_WHILE_USED:
         attributes = _of(body)
     else:
-        attributes = await _checked(context, facts, body)
+        attributes = await _checked(context, facts, body, body.model_fields_set - removed)
     name = body.name or names.automatic(secrets.randbelow(24 * 24), face.suffix)
     return _model(body, {**before.attributes, **attributes}, before.id, name, before.project_id, before.user_id)
 
 
-async def _checked(context: Context, facts: Facts, body: Template) -> dict[str, object]:
-    """The attributes, after everything about a template was checked in Magnum's order."""
+async def _checked(context: Context, facts: Facts, body: Template, said: Set[str]) -> dict[str, object]:
+    """The attributes, after everything about a template was checked in Magnum's order.
+
+    Args:
+        said: names of what the caller gave; all else is a default, which gives way where the driver cannot have it.
+    """
     if body.coe is None:
         raise InvalidInput("Requested COE type Unset is not supported.", field="coe")
     _check_drivers(body.coe, body)
+    if "docker_storage_driver" in said:
+        _check_volume(body.docker_storage_driver, body.docker_volume_size)
     found = await checks.look_up(
         context.cloud_of(facts.caller, facts.token),
         checks.Wishes(
@@ -151,7 +168,9 @@ async def _checked(context: Context, facts: Facts, body: Template) -> dict[str, 
         ),
     )
     attributes = _of(body)
-    driver_of(attributes, found.os_distro, body.coe)
+    driver = driver_of(attributes, found.os_distro, body.coe)
+    attributes |= {name: value for name, value in _fitting(driver.support, body).items() if name not in said}
+    _check_volume(attributes["docker_storage_driver"], body.docker_volume_size)
     return {**attributes, "cluster_distro": found.os_distro}
 
 
@@ -160,6 +179,16 @@ def _of(body: Template) -> dict[str, object]:
     attributes: dict[str, object] = body.model_dump(exclude={*_COLUMNS, "ssh_authorized_key"})
     attributes["network_driver"] = body.network_driver or _NETWORK_DRIVERS[body.coe or ""][0]
     return attributes
+
+
+def _fitting(support: Support, body: Template) -> dict[str, object]:
+    """Defaults as a driver can have them: bare metal has no volumes of Cinder, containerd no devicemapper."""
+    known = support.storage_drivers
+    usual = body.docker_storage_driver
+    return {
+        "docker_volume_size": body.docker_volume_size if support.docker_volume else None,
+        "docker_storage_driver": known[0] if known and usual not in known else usual,
+    }
 
 
 def _model(
@@ -183,8 +212,10 @@ def _check_drivers(coe: str, body: Template) -> None:
     _allowed("Network", body.network_driver, _NETWORK_DRIVERS[coe], "network_driver")
     _allowed("Volume", body.volume_driver, _VOLUME_DRIVERS[coe], "volume_driver")
     _check_dns(body.dns_nameserver)
-    size = body.docker_volume_size
-    if body.docker_storage_driver == "devicemapper" and size is not None and size < _DEVICEMAPPER_GB:
+
+
+def _check_volume(storage_driver: object, size: int | None) -> None:
+    if storage_driver == "devicemapper" and size is not None and size < _DEVICEMAPPER_GB:
         raise InvalidInput(
             f"docker volume size {size} GB is not valid, expecting minimum value {_DEVICEMAPPER_GB}GB for "
             "devicemapper storage driver.",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from shared.domain.errors import ClientFault, InvalidInput, JeroboamError, NotFound
@@ -49,6 +49,8 @@ class Found:
     external_network: Network | None
     fixed_network: Network | None
     fixed_subnet: Subnet | None
+    fixed_cidrs: tuple[str, ...] = ()
+    """Addresses of the fixed network: of the subnet that was named, else of all of them."""
 
 
 async def look_up(cloud: ProjectCloud, wishes: Wishes, *, strange_key: bool = False) -> Found:
@@ -80,7 +82,15 @@ async def look_up(cloud: ProjectCloud, wishes: Wishes, *, strange_key: bool = Fa
         _as(Subnet, subnet),
     )
     _check_subnet(found, wishes)
-    return found
+    return replace(found, fixed_cidrs=await _cidrs(cloud, found))
+
+
+async def _cidrs(cloud: ProjectCloud, found: Found) -> tuple[str, ...]:
+    if found.fixed_subnet is not None:
+        return (found.fixed_subnet.cidr,)
+    if found.fixed_network is None:
+        return ()
+    return tuple(subnet.cidr for subnet in await cloud.neutron.subnets_of(found.fixed_network.id))
 
 
 def check_balancer(endpoints: Endpoints, attributes: Mapping[str, object]) -> None:

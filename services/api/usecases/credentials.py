@@ -29,8 +29,8 @@ GENERATION: Final = 1
 
 CANNOT: Final = (
     "The nodes of this bay use the cloud (volume_driver, cloud_provider_enabled) and need an application credential, "
-    "which your token may not make: it comes from a trust or from an application credential itself. Log in with a password, "
-    "or with an unrestricted application credential, and ask again; or use a baymodel without volume_driver."
+    "which your token may not make: it comes from a trust or from an application credential itself. Log in with a "
+    "password, or with an unrestricted application credential, and ask again; or use a baymodel without volume_driver."
 )
 
 

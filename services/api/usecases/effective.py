@@ -87,6 +87,7 @@ def spec_of(attributes: Mapping[str, object], found: Found) -> dict[str, object]
     spec = {name: value for name, value in attributes.items() if name in _FACTS}
     spec["image_id"] = found.image.id
     spec["os_distro"] = found.os_distro
+    spec["fixed_network_cidrs"] = ",".join(found.fixed_cidrs)
     if found.external_network is not None:
         spec["external_network_id"] = found.external_network.id
     if found.keypair is not None:

@@ -6,26 +6,33 @@ limits. So the provisioner looks once more when its operation starts, with the s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from services.api.usecases.checks import Found, Wishes, together
+from shared.domain import names
 from shared.domain.errors import Forbidden
 from shared.domain.headroom import shortfall
+from shared.drivers.contract import BayFacts
 from shared.drivers.footprint import Footprint
-from shared.drivers.footprint import need as need_of
 from shared.openstack.cloud import ProjectCloud
-from shared.openstack.headroom import allowances, flavors_of
+from shared.openstack.headroom import allowances, balances, flavors_of, needs
 from shared.openstack.nova import Flavor
 
 
 async def check(
-    cloud: ProjectCloud, project_id: str, need: Footprint, flavors: Mapping[str, Flavor] | None = None
+    cloud: ProjectCloud,
+    project_id: str,
+    need: Footprint,
+    flavors: Mapping[str, Flavor] | None = None,
+    *,
+    group_members: Collection[int] = (),
 ) -> None:
-    """Refuse what Nova, Cinder or Neutron would refuse by quota; all three are asked at once.
+    """Refuse what Nova, Cinder, Neutron or, for load balancers, Octavia would refuse by quota; all are asked at once.
 
     Args:
         need: what is wanted beyond what is there: a new bay's footprint, or for a resize the difference.
         flavors: those that were looked up already, by the id or name in `need.servers`; others are asked for.
+        group_members: how many servers will be in each of the server groups that are made besides.
 
     Raises:
         Forbidden: it does not fit; every resource that is short is named with what is needed and what is left.
@@ -34,11 +41,19 @@ async def check(
     """
     if not need.total:
         return
-    allowed, sizes = await together(allowances(cloud, project_id), flavors_of(cloud, need.servers, flavors or {}))
+    allowed, sizes = await together(
+        allowances(cloud, project_id, balancing=balances(need)), flavors_of(cloud, need.servers, flavors or {})
+    )
     assert isinstance(allowed, dict)  # noqa: S101 - what `allowances` returns
     assert isinstance(sizes, dict)  # noqa: S101 - what `flavors_of` returns
-    if short := shortfall(need_of(need, sizes), allowed):
+    if short := shortfall(needs(need, sizes, group_members), allowed):
         raise Forbidden(f"Resource limit exceeded: {'; '.join(short)}.")
+
+
+def group_members(facts: BayFacts) -> list[int]:
+    """How many servers each of the bay's server groups has."""
+    counts = {"master": facts.master_count, "worker": facts.node_count}
+    return [counts[role] for role in names.server_groups(facts.stack_name, facts.master_count, facts.labels)]
 
 
 def flavors_found(wishes: Wishes, found: Found) -> dict[str, Flavor]:

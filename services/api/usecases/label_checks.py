@@ -1,4 +1,4 @@
-"""Labels that name things of the cloud: volume types (contract §2.5). What else labels say, their driver judges."""
+"""Labels that name things of the cloud: zones and volume types (contract §2.5). What else they say, drivers judge."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Final
 from shared.domain.errors import InvalidInput
 from shared.openstack.cloud import ProjectCloud
 
+ZONE_LABEL: Final = "availability_zone"
+MOST_ZONES: Final = 10
 VOLUME_TYPE_LABELS: Final = ("docker_volume_type", "boot_volume_type", "etcd_volume_type")
 
 
@@ -28,3 +30,19 @@ async def volume_types(cloud: ProjectCloud, labels: Mapping[str, str]) -> None:
                 f"Valid volume type could not be found. Label {name} is {value[:64]!r}, and Cinder shows no such type.",
                 field=f"labels/{name}",
             )
+
+
+async def zone(cloud: ProjectCloud, labels: Mapping[str, str]) -> None:
+    """Check that Nova has the availability zone that the label names, and that it is in service.
+
+    Raises:
+        InvalidInput: it does not.
+        CloudError: Nova refused or did not answer.
+    """
+    wanted = labels.get(ZONE_LABEL)
+    if wanted and wanted not in (known := await cloud.nova.zones()):
+        raise InvalidInput(
+            f"The requested availability zone is not available. Label {ZONE_LABEL} is {wanted[:64]!r}, "
+            f"and Nova shows {', '.join(sorted(known)[:MOST_ZONES]) or 'none'}.",
+            field=f"labels/{ZONE_LABEL}",
+        )

@@ -112,7 +112,7 @@ class StackDriver(ABC):
         told = []
         if facts.master_count > 1 and not facts.master_lb_enabled:
             told.append("Without master_lb_enabled the bay's api_address is that of its first master alone.")
-        if facts.fixed_network and self.label(facts, "master_lb_allowed_cidrs"):
+        if facts.fixed_network and not self._fixed(facts) and self.label(facts, "master_lb_allowed_cidrs"):
             told.append("Label 'master_lb_allowed_cidrs' must name the subnet of the bay's own nodes as well.")
         return told
 
@@ -136,10 +136,7 @@ class StackDriver(ABC):
         check_words(facts)
         for name in self.label_rules:
             checked(self.label_rules, facts.labels, name)
-        own = []
-        if not facts.fixed_network:
-            own.append(Used("labels/fixed_subnet_cidr", "The nodes' network", self._node_network(facts)))
-        check_networks([*self.networks(facts), *own])
+        check_networks([*self.networks(facts), *self._nodes(facts)])
         self.check(facts)
 
     def render(self, facts: BayFacts, secrets: BaySecrets) -> RenderedStack:
@@ -207,8 +204,8 @@ class StackDriver(ABC):
             return {"master_lb_enabled": "false"}
         floating = truth(self.label_rules, facts.labels, "master_lb_floating_ip_enabled")
         allowed = [one.strip() for one in self.label(facts, "master_lb_allowed_cidrs").split(",") if one.strip()]
-        if allowed and not facts.fixed_network:
-            allowed.append(str(self._node_network(facts)))  # the bay's own nodes use it too
+        if allowed:
+            allowed += [str(one.network) for one in self._nodes(facts)]  # the bay's own nodes use it too
         watched = truth(self.label_rules, facts.labels, "octavia_lb_healthcheck")
         return {
             "master_lb_enabled": "true",
@@ -229,6 +226,15 @@ class StackDriver(ABC):
             **{name: self.label(facts, name) or "0" for name in sizes},
             "boot_volume_type": self.label(facts, "boot_volume_type") if self._boots_from_volume(facts) else "",
         }
+
+    def _nodes(self, facts: BayFacts) -> list[Used]:
+        """The nodes' own addresses, as far as they are known."""
+        if facts.fixed_network:
+            return [Used("fixed_network", "The fixed network", one) for one in self._fixed(facts)]
+        return [Used("labels/fixed_subnet_cidr", "The nodes' network", self._node_network(facts))]
+
+    def _fixed(self, facts: BayFacts) -> list[IPv4Network]:
+        return [IPv4Network(one) for one in facts.fixed_network_cidrs.split(",") if one and ":" not in one]
 
     def _boots_from_volume(self, facts: BayFacts) -> bool:
         return (self.label(facts, "boot_volume_size") or "0") != "0"

@@ -61,4 +61,4 @@ CONF
 
 sh /etc/jeroboam/write-manifests
 systemctl daemon-reload
-start_unit kubelet
+for unit in $JB_KUBERNETES_UNITS; do start_unit "$unit"; done

@@ -1,9 +1,11 @@
 #!/bin/sh
-# Flannel: the master writes the network's shape into etcd; flanneld on every node takes a subnet of it, and docker
+# Flannel: the masters write the network's shape into etcd; flanneld on every node takes a subnet of it, and docker
 # starts after flanneld so that containers get their addresses from there.
 # shellcheck source=/dev/null
 . /etc/jeroboam/lib.sh
 begin network
+# shellcheck source=/dev/null
+. /etc/jeroboam/waiting
 
 KEY=/coreos.com/network
 
@@ -12,29 +14,28 @@ write_network() {
         --data-urlencode "value=$JB_FLANNEL_CONFIG"
 }
 
+options=
 if [ "$JB_ROLE" = master ]; then
     wait_for 60 "etcd to take the network's configuration" write_network
-    endpoint=http://127.0.0.1:2379
-    options=
+    endpoints=http://127.0.0.1:2379
 elif [ "$JB_TLS" = true ]; then
-    endpoint=https://$JB_API_ADDRESS:2379
+    endpoints=$(master_urls https 2379)
     options="-etcd-cafile=/etc/kubernetes/ssl/ca.crt -etcd-certfile=/etc/kubernetes/ssl/node.crt \
 -etcd-keyfile=/etc/kubernetes/ssl/node.key"
 else
-    endpoint=http://$JB_API_ADDRESS:2379
-    options=
+    endpoints=$(master_urls http 2379)
 fi
 
 # Both spellings: the unit's variables were renamed between Fedora 21 and 23.
 write_file /etc/sysconfig/flanneld 0644 root <<CONF
-FLANNEL_ETCD="$endpoint"
+FLANNEL_ETCD="$endpoints"
 FLANNEL_ETCD_KEY="$KEY"
-FLANNEL_ETCD_ENDPOINTS="$endpoint"
+FLANNEL_ETCD_ENDPOINTS="$endpoints"
 FLANNEL_ETCD_PREFIX="$KEY"
 FLANNEL_OPTIONS="-iface=$JB_PRIVATE_ADDRESS $options"
 CONF
 
-# A worker may be there before its master, so flanneld keeps trying.
+# A worker may be there before the masters, so flanneld keeps trying.
 write_file /etc/systemd/system/flanneld.service.d/jeroboam.conf 0644 root <<'UNIT'
 [Service]
 Restart=always
@@ -42,7 +43,9 @@ RestartSec=5
 TimeoutStartSec=0
 UNIT
 systemctl daemon-reload
-systemctl enable flanneld
-systemctl restart --no-block flanneld
-wait_for "$JB_WAIT_SECONDS" "flanneld to get a subnet" systemctl is-active flanneld
+start_waiting flanneld "flannel's subnet of this node"
+
+# docker may have run before, and then its bridge has an address of docker's own choice.
+systemctl stop docker || true
+ip link delete docker0 || true
 start_unit docker

@@ -1,0 +1,1 @@
+"""Kubernetes on CoreOS (Container Linux, Flatcar)."""

@@ -1,0 +1,1 @@
+"""Kubernetes on Fedora on bare metal (Ironic)."""

@@ -1,0 +1,171 @@
+"""The user guide in docs/: its commands run, its tables are the product's."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Final, cast
+
+import httpx
+import pytest
+import yaml
+
+from scripts import client_venvs
+from services.cli.stack import LocalStack
+from shared.domain.labels import LABELS
+from shared.drivers import registry
+from shared.drivers.common import sources
+from tests.api.harness import System
+from tests.clients.support.shell import Clients
+from tests.guide.facts import CELLS, DRIVER_OF, EVERY, GUIDE, Promise
+
+FOLDER: Final = Path(__file__).parents[2] / "docs" / "user-guide"
+PAGES: Final = {path.name: path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob("*.md"))}
+_FENCE: Final = re.compile(r"^```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+_HERE: Final = re.compile(r"<< '?END'?\n(?P<text>.*?)^END$", re.MULTILINE | re.DOTALL)
+_WORDS: Final = re.compile(r"`([^`]+)`")
+_MAKING: Final = {
+    "magnum baymodel-create": "m370",
+    "magnum bay-create": "m370",
+    "openstack coe cluster template create": "v500",
+    "openstack coe cluster create": "v500",
+}
+"""Commands that make something of ours, and the client that runs them."""
+
+Row = list[str]
+
+
+def fences(kind: str) -> list[Any]:
+    """All blocks of a kind."""
+    found = [
+        (page, match["text"])
+        for page, text in PAGES.items()
+        for match in _FENCE.finditer(text)
+        if match["kind"] == kind
+    ]
+    return [pytest.param(text, id=f"{page}-{number}") for number, (page, text) in enumerate(found)]
+
+
+def tables(page: str) -> Iterator[tuple[Row, list[Row]]]:
+    """Every table of a page: its heading and its rows."""
+    for block in re.findall(r"(?:^\|.*\|$\n?)+", PAGES[page], re.MULTILINE):
+        heading, _, *rows = [[cell.strip() for cell in line[1:-1].split("|")] for line in block.splitlines()]
+        yield heading, rows
+
+
+def commands(page: str) -> list[str]:
+    """The commands of a page that make baymodels and bays, in order, each in one line."""
+    blocks = [match["text"] for match in _FENCE.finditer(PAGES[page]) if match["kind"] == "sh"]
+    lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    return [" ".join(line.split()) for line in lines if line.startswith(tuple(_MAKING))]
+
+
+@pytest.mark.parametrize("block", fences("sh"))
+def test_commands_are_shell(block: str) -> None:
+    done = subprocess.run(["bash", "-n"], input=block, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("block", fences("sh"))
+def test_files_that_they_write_are_yaml_or_json(block: str) -> None:
+    for match in _HERE.finditer(block):
+        text = match["text"]
+        if not text.startswith("#!"):
+            assert [one for one in yaml.safe_load_all(text) if isinstance(one, dict)]
+
+
+@pytest.mark.parametrize("block", fences("yaml"))
+def test_node_sources_are_known(block: str) -> None:
+    assert sources.parse(block)
+
+
+def test_every_picture_is_a_flowchart() -> None:
+    pictures = [
+        match["text"] for text in PAGES.values() for match in _FENCE.finditer(text) if match["kind"] == "mermaid"
+    ]
+    assert len(pictures) >= len(PAGES)
+    assert all(one.startswith("flowchart ") for one in pictures)
+
+
+def test_the_table_of_images_is_the_registry_s() -> None:
+    (rows,) = [rows for heading, rows in tables("images.md") if heading[:3] == ["driver", "`os_distro`", "`coe`"]]
+    shown = {}
+    for name, distro, coe, _, login, _ in rows:
+        words = _WORDS.findall(distro)
+        shown[name.strip("`")] = ("bm" if "bm" in words else "vm", words[0], coe.strip("`"), login.strip("`"))
+    logins = {one.name: one.login["name"] for one in EVERY}
+    there = {driver.name: (*driver.key, logins[driver.name]) for driver in registry.DRIVERS}
+    assert {name: shown.get(name) for name in there} == there
+    assert shown.keys() == {one.name for one in EVERY}
+
+
+@pytest.mark.parametrize("told", EVERY, ids=lambda one: one.name)
+def test_the_guide_s_images_are_told_of(told: Promise) -> None:
+    """Versions of the guide's image, where there is one, and what it says of all."""
+    text = PAGES["images.md"]
+    assert all(version in text for version in told.software.values() if version)
+    assert all(word in text for word in GUIDE["every_image"]["software"])
+
+
+@pytest.mark.parametrize(("page", "attribute"), [("networking.md", "network_driver"), ("storage.md", "volume_driver")])
+def test_support_tables_are_the_guide_s(page: str, attribute: str) -> None:
+    values = {f"`{cell.value}`" for cell in CELLS if cell.attribute == attribute}
+    found = [
+        (heading, rows) for heading, rows in tables(page) if {row[0] for row in rows} == values and "Mesos" in heading
+    ]
+    ((heading, rows),) = found
+    for row in rows:
+        for coe in DRIVER_OF:
+            (cell,) = [one for one in CELLS if (one.attribute, f"`{one.value}`", one.coe) == (attribute, row[0], coe)]
+            assert (row[heading.index(coe.capitalize())] != "refused") == cell.supported
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_labels_in_tables_exist_and_have_these_defaults(page: str) -> None:
+    known: dict[str, set[str]] = {}
+    for label in LABELS:
+        known.setdefault(label.name, set()).add(label.rule.default)
+    for heading, rows in tables(page):
+        for row in rows if heading[0] == "label" else ():
+            names, default = _WORDS.findall(row[0]), _WORDS.findall(row[1])
+            assert set(names) <= known.keys()
+            if len(names) == 1 and default and heading[1] == "default" and default[0] not in ("floating_ip_enabled",):
+                assert default[0] in known[names[0]]
+
+
+@pytest.fixture(scope="session")
+def clients(system: System, tmp_path_factory: pytest.TempPathFactory) -> Clients:
+    """The real clients, against the gateway of this folder."""
+    try:
+        client_venvs.ensure(sorted(set(_MAKING.values())))
+    except client_venvs.NoClients as reason:
+        pytest.skip(f"NOT RUN: guide: commands of the documents ({reason})")
+    system.control("PUT", "/catalog", {"container": f"{system.api_url}/v1"})
+    stack = SimpleNamespace(keystone_url=f"{system.cloud_url}/identity/v3")
+    return Clients(cast("LocalStack", stack), tmp_path_factory.mktemp("clients"))
+
+
+@pytest.fixture(scope="session")
+def office(system: System) -> None:
+    """The user's own network, as the pages call it."""
+    headers = {"X-Auth-Token": system.token("demo")}
+    made = httpx.post(
+        f"{system.cloud_url}/network/v2.0/networks", json={"network": {"name": "office"}}, headers=headers
+    )
+    body = {"subnet": {"network_id": made.json()["network"]["id"], "cidr": "10.20.0.0/24", "ip_version": 4}}
+    httpx.post(f"{system.cloud_url}/network/v2.0/subnets", json=body, headers=headers).raise_for_status()
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if commands(page)])
+def test_what_the_commands_make_is_accepted(clients: Clients, office: None, page: str) -> None:
+    """In order, since a bay needs its baymodel."""
+    for command in commands(page):
+        (client,) = {client for start, client in _MAKING.items() if command.startswith(start)}
+        said = clients.run(client, command)
+        missing = {one.name for one in EVERY} - {driver.name for driver in registry.DRIVERS}
+        if missing and "Cluster type" in said.all:
+            pytest.skip(f"NOT RUN: guide: commands of {page} (no drivers {', '.join(sorted(missing))} yet)")
+        assert said.code == 0, str(said)
