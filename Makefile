@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check lint type layers format generate fuzz test-tempest test-kill new-driver wheel lock clean
+.PHONY: help demo up test check lint type layers format generate fuzz test-tempest test-kill test-nodes test-heat-matrix new-driver wheel lock clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -52,6 +52,12 @@ test-tempest: $(VENV)/dev  ## The API tests of an unmodified magnum-tempest-plug
 
 test-kill: $(VENV)/dev  ## The kill points alone, on both buses, every one
 	@JEROBOAM_KILL_ALL=1 $(BIN)/python -m scripts.test kill
+
+test-nodes: $(VENV)/dev  ## Every test of the node lab: nodes of all drivers, booted for real (root)
+	@JEROBOAM_NODES_ALL=1 $(BIN)/python -m scripts.test nodes
+
+test-heat-matrix: $(VENV)/dev  ## Every cell of every driver on a real Heat; DRIVERS=name,name for some
+	@JEROBOAM_HEAT_MATRIX="$(or $(DRIVERS),all)" $(BIN)/python -m scripts.test realheat
 
 new-driver: $(VENV)/dev  ## The beginning of a driver: NAME=nomad_debian KEY=vm,debian,nomad
 	@$(BIN)/python -m scripts.new_driver "$(NAME)" --key "$(KEY)"

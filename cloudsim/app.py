@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from cloudsim import control, image, network, quota_routes, volume
+from cloudsim import balancing, control, image, network, quota_routes, volume
 from cloudsim.compute.router import router as compute_router
 from cloudsim.errors import ApiFault, render, shape
 from cloudsim.faults import FaultMiddleware
@@ -30,7 +30,7 @@ def create_app(world: World) -> FastAPI:
 
     app = FastAPI(title="cloudsim", lifespan=lifespan, openapi_url=None, redirect_slashes=False)
     app.state.world = world
-    services = (identity_router, compute_router, network.router, image.router, volume.router)
+    services = (identity_router, compute_router, network.router, image.router, volume.router, balancing.router)
     for router in (quota_routes.router, *services, control.router):  # Neutron's generic routes would take its quotas
         app.include_router(router)
     app.include_router(heat_router, prefix="/orchestration/v1")

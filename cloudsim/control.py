@@ -205,7 +205,7 @@ async def reset(request: Request) -> Response:
 
 def _settings(world: World) -> Body:
     shown = asdict(world.settings) | {"speed": world.clock.speed}
-    return shown | {"boot_failures": sorted(world.settings.boot_failures)}
+    return shown | {"boot_failures": sorted(world.settings.boot_failures), "without": sorted(shown["without"])}
 
 
 def _project_id(world: World, wanted: str | None) -> str | None:

@@ -51,6 +51,8 @@ def shape(path: str, status: int, message: str, kind: str = "") -> dict[str, Any
     title = HTTPStatus(status).phrase
     if status != 401 and service in {"compute", "volume"}:
         return {_COMPUTE_KEYS.get(status, "computeFault"): {"code": status, "message": message}}
+    if status != 401 and service == "load-balancer":
+        return {"faultcode": "Client" if status < 500 else "Server", "faultstring": message, "debuginfo": None}
     if status != 401 and service == "network":
         return {"NeutronError": {"type": kind or title.replace(" ", ""), "message": message, "detail": ""}}
     if status != 401 and service == "orchestration":

@@ -21,6 +21,7 @@ COMPUTE = (
     *("metadata_items", "injected_files", "injected_file_content_bytes", "injected_file_path_bytes"),
 )
 VOLUME = ("volumes", "gigabytes", "snapshots", "backups", "backup_gigabytes", "per_volume_gigabytes", "groups")
+LOAD_BALANCING = ("load_balancer", "listener", "pool", "member", "health_monitor", "l7policy", "l7rule")
 NETWORK = ("network", "subnet", "port", "router", "floatingip", "security_group", "security_group_rule")
 _PER_TYPE = ("volumes", "gigabytes", "snapshots")
 
@@ -28,7 +29,7 @@ Limits = dict[str, int]
 
 
 class Quotas:
-    """The limits that were set, and what is used. Services are "compute", "volume" and "network"."""
+    """The limits that were set, and what is used. Services are "compute", "volume", "network" and "load-balancer"."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -41,7 +42,7 @@ class Quotas:
     def names(self, service: str) -> tuple[str, ...]:
         """The resources that a service limits; Cinder has some for each volume type."""
         if service != "volume":
-            return {"compute": COMPUTE, "network": NETWORK}[service]
+            return {"compute": COMPUTE, "network": NETWORK, "load-balancer": LOAD_BALANCING}[service]
         types = [str(one.get("name")) for one in self._store.list("volume_type")]
         return (*VOLUME, *(f"{kind}_{name}" for name in types for kind in _PER_TYPE))
 
@@ -83,6 +84,23 @@ class Quotas:
             named = ", ".join(over)
             message = f"Quota exceeded for {named}: Requested {asked}, but already used {had} of {most} {named}"
             raise ApiFault(403, message, kind="Forbidden")
+
+    def server_group(self, project_id: str) -> None:
+        """A server group is to be made. Raises ApiFault 403 as Nova does."""
+        if self._over("compute", project_id, {"server_groups": 1}):
+            raise ApiFault(403, "Quota exceeded, too many server groups.", kind="Forbidden")
+
+    def group_member(self, project_id: str, group_id: str) -> None:
+        """A server is to be made in this group, whose members have a limit of their own. Raises ApiFault 403."""
+        most = self._limits.get(("compute", project_id), {}).get("server_group_members", UNLIMITED)
+        if 0 <= most <= len(self._store.find("server", server_group=group_id)):
+            raise ApiFault(403, "Quota exceeded, too many servers in group", kind="Forbidden")
+
+    def load_balancing(self, project_id: str, resource: str) -> None:
+        """One of Octavia's things is to be made. Raises ApiFault 403 as Octavia does."""
+        if self._over("load-balancer", project_id, {resource: 1}):
+            named = resource.replace("_", " ").title()
+            raise ApiFault(403, f"Quota has been met for resources: {named}", kind="Forbidden")
 
     def volumes(self, project_id: str, size: int, volume_type: str | None) -> None:
         """A volume is to be made. Raises ApiFault 413 as Cinder does."""
@@ -142,6 +160,11 @@ def _network(store: Store, project_id: str) -> dict[str, int]:
     return {name: store.count(name, project_id) for name in NETWORK}
 
 
+def _load_balancing(store: Store, project_id: str) -> dict[str, int]:
+    kinds = {"load_balancer": "loadbalancer", "member": "pool_member"}
+    return {name: store.count(kinds.get(name, name), project_id) for name in LOAD_BALANCING}
+
+
 def _sum(records: list[Record], name: str) -> int:
     return sum(int(one.get(name) or 0) for one in records)
 
@@ -150,4 +173,5 @@ _COUNT: dict[str, Callable[[Store, str], dict[str, int]]] = {
     "compute": _compute,
     "volume": _volume,
     "network": _network,
+    "load-balancer": _load_balancing,
 }

@@ -17,7 +17,7 @@ from typing_extensions import override
 
 # Fields with an index of their own; everything else is found by walking the kind (or the project's part of it).
 INDEXED: dict[str, tuple[str, ...]] = {
-    "server": ("name",),
+    "server": ("name", "server_group"),
     "port": ("device_id", "network_id"),
     "subnet": ("network_id",),
     "router_interface": ("router_id", "subnet_id", "network_id"),

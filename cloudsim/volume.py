@@ -70,7 +70,7 @@ async def create(request: Request, project_id: str, caller: Member) -> Response:
     if not any(kind in (t.id, t.attrs["name"]) for t in world.store.list("volume_type")):
         raise ApiFault(404, f"Volume type with name {kind} could not be found.")
     attrs = {"name": body.get("name") or "", "size": int(body["size"]), "status": "available", "volume_type": kind}
-    attrs |= {"metadata": body.get("metadata") or {}, "user_id": caller.user_id}
+    attrs |= {"metadata": body.get("metadata") or {}, "user_id": caller.user_id, "image": body.get("imageRef")}
     record = world.create_volume(project_id, attrs)
     return answer({"volume": _volume(world, record, base_url(request))}, 202)
 
@@ -146,13 +146,17 @@ def _visible(world: World, volume_id: str, caller: Caller) -> Record:
 
 def _volume(world: World, record: Record, base: str) -> Body:
     found = world.store.find("volume_attachment", volume_id=record.id)
-    attached = [{"id": record.id, "attachment_id": a.id, "volume_id": record.id, **a.attrs} for a in found]
+    attached = [{"id": record.id, "attachment_id": a.id, "volume_id": record.id, **_attachment(a)} for a in found]
     body: Body = {"name": "", "description": None, "metadata": {}, "availability_zone": "nova", "bootable": "false"}
     body |= {"status": "available", "volume_type": "lvmdriver-1", "encrypted": False, "multiattach": False}
     body |= record.attrs | {"id": record.id, "attachments": attached}
     body |= {"created_at": world.clock.iso(record.created_at), "os-vol-tenant-attr:tenant_id": record.project_id}
     links = [{"rel": "self", "href": f"{base}/volume/v3/{record.project_id}/volumes/{record.id}"}]
     return body | {"links": links}
+
+
+def _attachment(record: Record) -> Body:
+    return {name: record.attrs[name] for name in ("server_id", "volume_id", "device")}
 
 
 def _type(record: Record) -> Body:

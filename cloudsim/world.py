@@ -14,7 +14,8 @@ along):
 - floatingip: floating_network_id, floating_ip_address, port_id, fixed_ip_address, router_id, tags
 - security_group: name, description · security_group_rule: security_group_id, direction, protocol, port_range_min/max, …
 - server_group: name, policy, user_id · keypair: name, user_id, public_key, fingerprint
-- volume: name, size, status, volume_type, metadata, availability_zone · volume_attachment: server_id, volume_id, device
+- volume: name, size, status, volume_type, metadata, availability_zone, bootable, volume_image_metadata
+- volume_attachment: server_id, volume_id, device, dies_with_server
 - flavor, image, volume_type: as their services show them · stack: belongs to `cloudsim.heat`
 """
 
@@ -29,6 +30,7 @@ from typing import Any
 from cloudsim.attic import Attic, Packed, unpack
 from cloudsim.clock import Clock
 from cloudsim.coe import CoeEndpoints
+from cloudsim.errors import ApiFault
 from cloudsim.faults import FaultPlan, new_counter
 from cloudsim.identity.state import Identity
 from cloudsim.quota import Quotas
@@ -54,6 +56,21 @@ class CloudsimSettings:
     keep_user_data: bool = True
     boot_failures: frozenset[str] = frozenset()
     global_stack_list: bool = False
+    zones: tuple[str, ...] = ("nova",)
+    without: frozenset[str] = frozenset()  # service types that the catalog leaves out
+
+
+@dataclass(slots=True, kw_only=True)
+class BlockDevice:
+    """A volume that a server has from its boot on: one that is there, or one that Nova makes from an image."""
+
+    volume: str | None = None
+    image: str | None = None
+    size: int = 0
+    volume_type: str | None = None
+    boots: bool = False
+    dies_with_server: bool = False
+    device: str | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -74,6 +91,7 @@ class ServerSpec:
     security_groups: list[str] = field(default_factory=list)
     group: str | None = None
     availability_zone: str | None = None
+    block_devices: list[BlockDevice] = field(default_factory=list)
 
 
 class World:
@@ -175,9 +193,10 @@ class World:
         """A server in BUILD that becomes ACTIVE (ERROR when its name is in `settings.boot_failures`) after
         `boot_seconds`.
 
-        Raises KeyError for an unknown port or network, ApiFault when a quota is used up. Deleting it while it builds is
-        fine.
+        Raises KeyError for an unknown port or network, ApiFault when a quota is used up, and for a zone, a group or a
+        volume that is not there. Deleting it while it builds is fine.
         """
+        self._check_place(project_id, spec)
         ports = [self._port(port_id) for port_id in spec.ports]
         attrs = _server_attrs(spec)
         raw = spec.user_data.encode() if isinstance(spec.user_data, str) else spec.user_data
@@ -188,14 +207,43 @@ class World:
         if spec.networks:
             self.quotas.network(project_id, "port")
         attrs["image_id"] = self.resolve("image", spec.image) if spec.image else None
+        volumes = [self._device(project_id, device) for device in spec.block_devices]
         server = self.store.create("server", project_id, attrs)
         for port in ports:
             self.store.update(port, device_id=server.id, device_owner="compute:nova")
         for network_id in spec.networks:
             owner = {"device_id": server.id, "device_owner": "compute:nova", "made_by_nova": True}
             self.create_port(project_id, network_id, owner)
+        for number, (device, volume) in enumerate(zip(spec.block_devices, volumes, strict=True)):
+            name = device.device or f"/dev/vd{chr(ord('a') + number)}"
+            self.attach_volume(project_id, server.id, volume.id, name, dies_with_server=device.dies_with_server)
         self.clock.call_later(self.settings.boot_seconds, lambda: self._booted(server.id))
         return server
+
+    def _check_place(self, project_id: str, spec: ServerSpec) -> None:
+        """Zone and group, in Nova's words."""
+        if spec.availability_zone and spec.availability_zone not in self.settings.zones:
+            raise ApiFault(400, "The requested availability zone is not available", kind="BadRequest")
+        if spec.group:
+            group = self.store.get("server_group", spec.group)
+            if group is None or group.project_id != project_id:
+                raise ApiFault(400, f"Instance group {spec.group} could not be found.", kind="BadRequest")
+            self.quotas.group_member(project_id, spec.group)
+
+    def _device(self, project_id: str, device: BlockDevice) -> Record:
+        """The volume of a block device, made from its image when it is not there; Nova gives such a volume no name."""
+        if device.volume is not None:
+            found = self.store.get("volume", device.volume)
+            if found is None or found.project_id != project_id:
+                message = f"Block Device Mapping is Invalid: failed to get volume {device.volume}."
+                raise ApiFault(400, message, kind="BadRequest")
+            return found
+        if not device.size:
+            message = "Images with destination_type 'volume' need to have a non-zero size specified"
+            raise ApiFault(400, f"Block Device Mapping is Invalid: {message}", kind="BadRequest")
+        attrs = {"name": "", "size": device.size, "status": "available", "image": device.image}
+        attrs |= {"volume_type": device.volume_type} if device.volume_type else {}
+        return self.create_volume(project_id, attrs)
 
     def _port(self, port_id: str) -> Record:
         port = self.store.get("port", port_id)
@@ -223,6 +271,8 @@ class World:
                 self.store.update(port, device_id="", device_owner="")
         for attachment in self.store.find("volume_attachment", server_id=server_id):
             self.detach_volume(attachment)
+            if attachment.get("dies_with_server"):
+                self.store.delete("volume", attachment.attrs["volume_id"])
 
     def forget_subnet(self, subnet_id: str) -> None:
         """Delete a subnet and the memory of which addresses were given out."""
@@ -243,18 +293,42 @@ class World:
         self.store.delete("port", port.id)
 
     def create_volume(self, project_id: str, attrs: dict[str, Any]) -> Record:
-        """A volume. Raises ApiFault when a quota is used up."""
+        """A volume; with `image` (an id) one that can be booted from.
+
+        Raises ApiFault when a quota is used up, and when there is no such image or it does not fit.
+        """
+        if image := attrs.get("image"):
+            own = {name: value for name, value in attrs.items() if name != "image"}
+            attrs = own | self._of_image(image, int(attrs["size"]))
         wanted = str(attrs.get("volume_type") or "")
         known = self.store.get("volume_type", wanted)
         self.quotas.volumes(project_id, int(attrs["size"]), str(known.get("name")) if known else wanted)
         return self.store.create("volume", project_id, attrs)
 
-    def attach_volume(self, project_id: str, server_id: str, volume_id: str, device: str = "/dev/vdb") -> Record:
+    def _of_image(self, image_id: str, size: int) -> dict[str, Any]:
+        image = self.store.get("image", image_id)
+        if image is None:
+            raise ApiFault(400, "Invalid image identifier or unable to access requested image.", kind="BadRequest")
+        if size < int(image.get("min_disk") or 0):
+            message = f"Volume size {size}GB cannot be smaller than the image minDisk size {image.get('min_disk')}GB."
+            raise ApiFault(400, f"Invalid input received: {message}", kind="BadRequest")
+        return {"bootable": "true", "volume_image_metadata": {"image_id": image.id, "image_name": image.get("name")}}
+
+    def attach_volume(
+        self,
+        project_id: str,
+        server_id: str,
+        volume_id: str,
+        device: str = "/dev/vdb",
+        *,
+        dies_with_server: bool = False,
+    ) -> Record:
         """Attach; the volume becomes in-use. Raises KeyError when the volume does not exist."""
         volume = self.store.get("volume", volume_id)
         if volume is None:
             raise KeyError(volume_id)
-        attrs = {"server_id": server_id, "volume_id": volume_id, "device": device}
+        attrs: dict[str, Any] = {"server_id": server_id, "volume_id": volume_id, "device": device}
+        attrs |= {"dies_with_server": True} if dies_with_server else {}
         attachment = self.store.create("volume_attachment", project_id, attrs)
         self.store.update(volume, status="in-use")
         return attachment

@@ -10,7 +10,7 @@ from fastapi.responses import Response
 
 from cloudsim.auth import Caller, ProjectCaller, world_of
 from cloudsim.auth import caller as caller_of
-from cloudsim.compute import servers, views
+from cloudsim.compute import server_groups, servers, views
 from cloudsim.errors import ApiFault
 from cloudsim.http import Body, answer, base_url, empty, read, select
 from cloudsim.store import Record
@@ -155,62 +155,12 @@ async def limits(request: Request, caller: ProjectCaller) -> Response:
 
 
 @router.get("/v2.1/os-availability-zone", dependencies=[Depends(caller_of)])
-async def zones() -> Response:
-    """The one zone there is."""
-    return answer({"availabilityZoneInfo": [{"zoneName": "nova", "zoneState": {"available": True}, "hosts": None}]})
-
-
-def _group(request: Request, record: Record) -> Body:
-    members = [s.id for s in world_of(request).store.list("server", record.project_id) if _in(s, record.id)]
-    policy = record.get("policy") or next(iter(record.get("policies") or ()), "anti-affinity")
-    shown: Body = {"id": record.id, "name": record.attrs["name"], "policies": [policy], "policy": policy, "rules": {}}
-    return shown | {"members": members, "metadata": {}, "project_id": record.project_id}
-
-
-def _in(server: Record, group_id: str) -> bool:
-    return bool(server.get("server_group") == group_id)
-
-
-def _find_group(request: Request, caller: Caller, group_id: str) -> Record:
-    record = world_of(request).store.get("server_group", group_id)
-    if record is None or not (record.project_id == caller.project_id or caller.is_admin):
-        raise ApiFault(404, f"Instance group {group_id} could not be found.")
-    return record
-
-
-@router.get("/v2.1/os-server-groups")
-async def server_groups(request: Request, caller: ProjectCaller) -> Response:
-    """The project's server groups; all of them for administrators who ask for `all_projects`."""
-    everywhere = "all_projects" in request.query_params and caller.is_admin
-    found = world_of(request).store.list("server_group", None if everywhere else caller.project_id)
-    return answer({"server_groups": [_group(request, g) for g in found]})
-
-
-@router.post("/v2.1/os-server-groups")
-async def create_group(request: Request, caller: ProjectCaller) -> Response:
-    """Make a server group."""
-    caller.require_write()
-    body = await read(request, "server_group")
-    policy = body.get("policy") or next(iter(body.get("policies") or ()), None)
-    if not body.get("name") or policy is None:
-        raise ApiFault(400, "A server group needs 'name' and 'policy'.")
-    attrs = {"name": body["name"], "policy": policy, "user_id": caller.user_id}
-    record = world_of(request).store.create("server_group", caller.project_id, attrs)
-    return answer({"server_group": _group(request, record)})
-
-
-@router.get("/v2.1/os-server-groups/{group_id}")
-async def server_group(request: Request, group_id: str, caller: ProjectCaller) -> Response:
-    """One server group."""
-    return answer({"server_group": _group(request, _find_group(request, caller, group_id))})
-
-
-@router.delete("/v2.1/os-server-groups/{group_id}")
-async def delete_group(request: Request, group_id: str, caller: ProjectCaller) -> Response:
-    """Delete a server group; its members live on."""
-    caller.require_write()
-    world_of(request).store.delete("server_group", _find_group(request, caller, group_id).id)
-    return empty()
+async def zones(request: Request) -> Response:
+    """The zones of the settings, all in service."""
+    found = world_of(request).settings.zones
+    state = {"available": True}
+    return answer({"availabilityZoneInfo": [{"zoneName": one, "zoneState": state, "hosts": None} for one in found]})
 
 
 router.include_router(servers.router, prefix="/v2.1")
+router.include_router(server_groups.router, prefix="/v2.1")

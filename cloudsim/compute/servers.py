@@ -15,7 +15,7 @@ from cloudsim.compute import views
 from cloudsim.errors import ApiFault
 from cloudsim.http import Body, answer, base_url, empty, read, select
 from cloudsim.store import Record
-from cloudsim.world import ServerSpec, World
+from cloudsim.world import BlockDevice, ServerSpec, World
 
 router = APIRouter()
 # Filters that are handled here and not by plain equality of a field of the body.
@@ -191,7 +191,7 @@ def _spec(world: World, body: Body, caller: Caller) -> ServerSpec:
     return ServerSpec(
         name=body["name"],
         flavor=flavor.rsplit("/", 1)[-1],
-        image=image or None,
+        image=_image_of(body, image),
         user_id=caller.user_id,
         key_name=key,
         ports=[n["port"] for n in networks or () if "port" in n],
@@ -202,4 +202,30 @@ def _spec(world: World, body: Body, caller: Caller) -> ServerSpec:
         security_groups=[g["name"] for g in body.get("security_groups") or ()],
         group=(body.get("os:scheduler_hints") or {}).get("group"),
         availability_zone=body.get("availability_zone"),
+        block_devices=[_device(one) for one in body.get("block_device_mapping_v2") or () if _is_volume(one)],
+    )
+
+
+def _image_of(body: Body, reference: str) -> str | None:
+    """The image that the server shows: none when it boots from a volume."""
+    devices = [_device(one) for one in body.get("block_device_mapping_v2") or () if _is_volume(one)]
+    return None if not reference or any(device.boots for device in devices) else reference
+
+
+def _is_volume(mapping: Body) -> bool:
+    """Whether an entry is a volume: swap, ephemeral disks and the image's own copy on the host cannot be seen."""
+    return mapping.get("destination_type", "volume") == "volume" and mapping.get("source_type") in {"volume", "image"}
+
+
+def _device(mapping: Body) -> BlockDevice:
+    reference = str(mapping.get("uuid") or "")
+    from_image = mapping["source_type"] == "image"
+    return BlockDevice(
+        volume=None if from_image else reference,
+        image=reference if from_image else None,
+        size=int(mapping.get("volume_size") or 0),
+        volume_type=mapping.get("volume_type"),
+        boots=mapping.get("boot_index") in (0, "0"),
+        dies_with_server=bool(mapping.get("delete_on_termination", False)),
+        device=mapping.get("device_name"),
     )

@@ -12,6 +12,8 @@ from cloudsim.world import World
 
 # From this microversion on a server shows its flavor's facts instead of its id.
 _EMBEDDED_FLAVOR = (2, 47)
+# From this one on it says whether its volumes are deleted with it.
+_FATE_OF_VOLUMES = (2, 3)
 _POWER = {"ACTIVE": 1}
 
 
@@ -59,10 +61,10 @@ def server(world: World, record: Record, base: str, microversion: tuple[int, int
         "description": None,
         "server_groups": [attrs["server_group"]] if attrs.get("server_group") else [],
     }
-    return body | _extended(world, record, admin=admin)
+    return body | _extended(world, record, microversion, admin=admin)
 
 
-def _extended(world: World, record: Record, *, admin: bool) -> Body:
+def _extended(world: World, record: Record, microversion: tuple[int, int], *, admin: bool) -> Body:
     attrs = record.attrs
     status = attrs["status"]
     attachments = world.store.find("volume_attachment", server_id=record.id)
@@ -72,7 +74,7 @@ def _extended(world: World, record: Record, *, admin: bool) -> Body:
         "OS-EXT-STS:task_state": attrs.get("task_state") or ("spawning" if status == "BUILD" else None),
         "OS-EXT-STS:power_state": _POWER.get(status, 0),
         "OS-EXT-AZ:availability_zone": attrs.get("availability_zone", "nova"),
-        "os-extended-volumes:volumes_attached": [{"id": a.attrs["volume_id"]} for a in attachments],
+        "os-extended-volumes:volumes_attached": [_volume_of(a, microversion) for a in attachments],
     }
     if status == "ERROR":
         message = "No valid host was found."
@@ -81,6 +83,13 @@ def _extended(world: World, record: Record, *, admin: bool) -> Body:
         data = world.server_user_data(record)
         body["OS-EXT-SRV-ATTR:user_data"] = base64.b64encode(data).decode() if data else None
     return body
+
+
+def _volume_of(attachment: Record, microversion: tuple[int, int]) -> Body:
+    shown: Body = {"id": attachment.attrs["volume_id"]}
+    if microversion < _FATE_OF_VOLUMES:
+        return shown
+    return shown | {"delete_on_termination": bool(attachment.get("dies_with_server"))}
 
 
 def _flavor_of(world: World, record: Record, base: str, microversion: tuple[int, int]) -> Body:

@@ -181,6 +181,7 @@ def _resource(engine: Engine, trial: Trial, name: str, type_name: str, values: d
         if value is not UNKNOWN:
             checked = value if has_unknown(value) else kind.schema.check_value(key, value, place)
             _things(engine, trial, kind.schema, key, checked, place)
+    kind.check(name, values)
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from cloudsim.identity.state import stable_identity_id
@@ -16,14 +17,17 @@ SERVICES = {
     "network": ("neutron", "/network"),
     "image": ("glance", "/image"),
     "volumev3": ("cinderv3", "/volume/v3/{project_id}"),
+    "load-balancer": ("octavia", "/load-balancer"),
 }
 CONTAINER_SERVICES = {"container-infra": "magnum", "container": "magnum-legacy"}
 
 
-def catalog(base_url: str, container_url: str, project_id: str) -> list[dict[str, Any]]:
-    """The catalog of one project as token answers show it."""
+def catalog(base_url: str, container_url: str, project_id: str, without: Collection[str] = ()) -> list[dict[str, Any]]:
+    """The catalog of one project as token answers show it, `without` some types."""
     entries = [
-        _entry(kind, name, base_url + path.format(project_id=project_id)) for kind, (name, path) in SERVICES.items()
+        _entry(kind, name, base_url + path.format(project_id=project_id))
+        for kind, (name, path) in SERVICES.items()
+        if kind not in without
     ]
     return entries + [_entry(kind, name, container_url) for kind, name in CONTAINER_SERVICES.items()]
 

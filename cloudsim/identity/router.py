@@ -78,8 +78,12 @@ async def revoke(request: Request, caller: AnyCaller) -> Response:
 @router.get("/v3/auth/catalog")
 async def own_catalog(request: Request, caller: AnyCaller) -> Response:
     """The catalog of the caller's scope."""
-    url = world_of(request).settings.container_url
-    return answer({"catalog": catalog(base_url(request), url, caller.project_id), "links": {}})
+    return answer({"catalog": _catalog(request, caller.project_id), "links": {}})
+
+
+def _catalog(request: Request, project_id: str) -> list[dict[str, Any]]:
+    settings = world_of(request).settings
+    return catalog(base_url(request), settings.container_url, project_id, settings.without)
 
 
 def _subject(request: Request, own_token_id: str, *, privileged: bool) -> Token:
@@ -121,8 +125,7 @@ def _token_body(request: Request, identity: Identity, token: Token) -> Body:
     if token.project_id or token.domain_id:
         body["roles"] = [{"id": identity.roles[r], "name": r} for r in tokens.roles_of(identity, token)]
         if "nocatalog" not in request.query_params:
-            url = world_of(request).settings.container_url
-            body["catalog"] = catalog(base_url(request), url, token.project_id or "")
+            body["catalog"] = _catalog(request, token.project_id or "")
     return body | _delegation_body(identity, token)
 
 

@@ -22,6 +22,7 @@ from shared.domain.errors import CloudError
 _RETRYABLE = frozenset({408, 409, 425, 429})
 _LONGEST = 600
 _TITLES = {
+    "load-balancer": "Octavia",
     "identity": "Keystone",
     "orchestration": "Heat",
     "compute": "Nova",

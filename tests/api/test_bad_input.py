@@ -30,7 +30,6 @@ BAYS: list[tuple[dict[str, Any], str]] = [
     ({"node_count": 1.5}, BAD.format("node_count", 1.5, "Wrong type. Expected '<class 'int'>', got '<class 'float'>'")),
     ({"node_count": [1]}, BAD.format("node_count", [1], "Wrong type. Expected '<class 'int'>', got '<class 'list'>'")),
     ({"master_count": 0}, BAD.format("master_count", 0, "Value should be greater or equal to 1")),
-    ({"master_count": 3}, "master_count must be 1 when master_lb_enabled is False"),
     (
         {"master_count": 2, "master_lb_enabled": True},
         "master nodegroup size of 2 is invalid, size cannot be an even number.",
@@ -145,8 +144,8 @@ BAYMODELS: list[tuple[dict[str, Any], str]] = [
     ({"apiserver_port": 70000}, BAD.format("apiserver_port", 70000, "Value should be lower or equal to 65535")),
     ({"server_type": "x"}, BAD.format("server_type", "x", "Value should be one of: vm, bm")),
     ({"server_type": "bm"}, "Cluster type (bm, fedora-atomic, kubernetes) not supported."),
-    ({"coe": "swarm"}, "Cluster type (vm, fedora-atomic, swarm) not supported."),
-    ({"image_id": "coreos"}, "Cluster type (vm, coreos, kubernetes) not supported."),
+    ({"coe": "swarm", "image_id": "coreos"}, "Cluster type (vm, coreos, swarm) not supported."),
+    ({"image_id": "fedora-k8s-ironic"}, "Cluster type (vm, fedora, kubernetes) not supported."),
     ({"tls_disabled": "maybe"}, BAD.format("tls_disabled", "maybe", NO_BOOL)),
     ({"http_proxy": "x" * 256}, "Value should have a maximum character requirement of 255"),
     ({"ssh_authorized_key": "ssh-rsa AAAA"}, "It is no longer taken: name a Nova key pair in keypair_id."),

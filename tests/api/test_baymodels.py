@@ -123,7 +123,7 @@ def test_removed_attribute_gets_its_default(system: System) -> None:
     model = system.baymodel(floating_ip_enabled=False, labels={"a": "1"})
     items = [{"op": "remove", "path": f"/{name}"} for name in ("floating_ip_enabled", "labels", "docker_volume_size")]
     changed = patch(system, model, *items).json()
-    assert (changed["floating_ip_enabled"], changed["labels"], changed["docker_volume_size"]) == (True, None, None)
+    assert (changed["floating_ip_enabled"], changed["labels"], changed["docker_volume_size"]) == (True, None, 5)
 
 
 @pytest.mark.parametrize(

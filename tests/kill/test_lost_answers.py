@@ -14,6 +14,7 @@ import pytest
 
 from services.cli.stack import LocalStack
 from shared.client.api import JeroboamClient
+from shared.domain.errors import CloudError
 from tests.kill.conftest import TIME_SCALE
 from tests.support.jobs import BAYMODEL, cloud_counts, control, reason, rows, settled
 
@@ -23,9 +24,11 @@ LATE_EFFECT, LATE_ANSWER = 89 * TIME_SCALE * SPEED, 90 * TIME_SCALE * SPEED
 
 MUTATING = {
     "create the credential": ("identity", "POST", "/application_credentials$"),
+    "create a server group": ("compute", "POST", "/os-server-groups$"),
     "create the stack": ("orchestration", "POST", "/stacks$"),
     "update the stack": ("orchestration", "PATCH", "/stacks/[^/]+/[^/]+$"),
     "delete the stack": ("orchestration", "DELETE", "/stacks/"),
+    "delete a server group": ("compute", "DELETE", "/os-server-groups/"),
     "revoke the credential": ("identity", "DELETE", "/application_credentials/"),
 }
 
@@ -42,7 +45,8 @@ async def stack(tmp_path: Path) -> AsyncIterator[LocalStack]:
 async def test_every_mutating_call_may_lose_its_answer(stack: LocalStack, kind: str) -> None:
     before = await cloud_counts(stack)
     async with stack.client("demo") as client:
-        model = await client.create_baymodel({**BAYMODEL, "volume_driver": "cinder"})
+        labels = {"server_group_policies": "soft-anti-affinity"}
+        model = await client.create_baymodel({**BAYMODEL, "volume_driver": "cinder", "labels": labels})
         await _strike_all(stack, kind)
         bay = await _create(client, model.uuid)
         assert await settled(client, bay) == "CREATE_COMPLETE", await reason(client, bay)
@@ -71,7 +75,9 @@ async def _create(client: JeroboamClient, model: str) -> str:
     while True:
         try:
             return await client.create_bay({"name": "lost", "baymodel_id": model, "node_count": 2})
-        except Exception:
+        except CloudError as error:
+            if error.status is not None and error.status < 500:
+                raise
             await asyncio.sleep(0.3)
 
 

@@ -13,18 +13,18 @@ from shared.drivers import registry
 from shared.drivers.contract import Driver, RenderedStack
 from shared.drivers.footprint import footprint, need
 from shared.openstack.cloud import Cloud, ProjectCloud
-from shared.openstack.headroom import allowances, flavors_of
-from tests.drivers.cases import CREDENTIAL, PAIRS, cases, facts
+from shared.openstack.headroom import allowances, balances, flavors_of, needs
+from tests.drivers.cases import CREDENTIAL, PAIRS, cases, facts, plainest
 from tests.openstack.conftest import MakeCloud
 from tests.openstack.flows import caller, settled
 from tests.openstack.sim import Sim
 from tests.openstack.wire import Say, Seen, Wire
 
-each_driver = pytest.mark.parametrize("driver", registry.DRIVERS, ids=lambda driver: driver.name)
 QUOTAS = {
     "compute": ("/compute/v2.1/os-quota-sets/{}", "quota_set"),
     "volume": ("/volume/v3/{0}/os-quota-sets/{0}", "quota_set"),
     "network": ("/network/v2.0/quotas/{}", "quota"),
+    "load-balancer": ("/load-balancer/v2.0/lbaas/quotas/{}", "quota"),
 }
 
 
@@ -40,6 +40,8 @@ async def test_allowances_of_all_services(sim: Sim, make_cloud: MakeCloud) -> No
     await limit(sim, who.project_id, "compute", instances=10, ram=51_200)
     await limit(sim, who.project_id, "volume", gigabytes=1000, **{"volumes_lvmdriver-1": 3})
     await limit(sim, who.project_id, "network", port=500, security_group=10)
+    await limit(sim, who.project_id, "compute", server_groups=3, server_group_members=10)
+    await theirs.nova.create_server_group("g", "affinity")
     found = await allowances(theirs, who.project_id)
     limited = {name: one for name, one in found.items() if one.limit is not None}
     assert limited == {
@@ -49,9 +51,89 @@ async def test_allowances_of_all_services(sim: Sim, make_cloud: MakeCloud) -> No
         "volumes:lvmdriver-1": Allowance(3, 0),
         "ports": Allowance(500, 0),
         "security_groups": Allowance(10, 1),
+        "server_groups": Allowance(3, 1),
+        "server_group_members": Allowance(10, 0),
     }
     ours = make_cloud(sim.identity).for_project(who.project_id)
     assert await allowances(ours, who.project_id) == found
+
+
+BALANCER = """
+heat_template_version: 2018-03-02
+resources:
+  network: {type: OS::Neutron::Net, properties: {name: n}}
+  subnet: {type: OS::Neutron::Subnet, properties: {network: {get_resource: network}, cidr: 10.9.0.0/24}}
+  balancer: {type: OS::Octavia::LoadBalancer, properties: {vip_subnet: {get_resource: subnet}}}
+  listener:
+    type: OS::Octavia::Listener
+    properties: {loadbalancer: {get_resource: balancer}, protocol: TCP, protocol_port: 6443}
+  pool:
+    type: OS::Octavia::Pool
+    properties: {listener: {get_resource: listener}, protocol: TCP, lb_algorithm: ROUND_ROBIN}
+  one: {type: OS::Octavia::PoolMember, properties: {pool: {get_resource: pool}, address: 10.9.0.3, protocol_port: 1}}
+  two: {type: OS::Octavia::PoolMember, properties: {pool: {get_resource: pool}, address: 10.9.0.4, protocol_port: 1}}
+"""
+
+
+async def test_allowances_of_load_balancers_are_counted_where_they_are_limited(sim: Sim, make_cloud: MakeCloud) -> None:
+    who, theirs = await caller(sim, make_cloud(sim.identity))
+    await limit(sim, who.project_id, "load-balancer", loadbalancer=5, member=4)
+    stack = RenderedStack(template=BALANCER, files={}, environment={}, parameters={})
+    assert (await make(theirs, stack)).startswith("CREATE_COMPLETE")
+    await sim.forget()
+    found = await theirs.octavia.headroom(who.project_id)
+    assert found == {
+        "load_balancers": Allowance(5, 1),
+        "listeners": Allowance(None, 0),
+        "pools": Allowance(None, 0),
+        "pool_members": Allowance(4, 2),
+        "health_monitors": Allowance(None, 0),
+    }
+    assert await sim.count("load-balancer", "GET") == 3  # the quota, load balancers, pools
+    assert "pools" not in await allowances(theirs, who.project_id)
+    assert (await allowances(theirs, who.project_id, balancing=True)).items() >= found.items()
+    counted = footprint(stack)
+    assert balances(counted)
+    assert shortfall(needs(counted, {}) | {"pool_members": 3}, found) == [
+        "3 members of load balancers' pools needed, 2 left of 4"
+    ]
+
+
+async def test_a_cloud_without_octavia_tells_nothing_of_it(sim: Sim, make_cloud: MakeCloud) -> None:
+    await sim.control("PATCH", "/settings", {"without": ["load-balancer"]})
+    try:
+        who, theirs = await caller(sim, make_cloud(sim.identity))
+        assert not who.endpoints.has("load-balancer")
+        assert await theirs.octavia.headroom(who.project_id) == {}
+    finally:
+        await sim.control("PATCH", "/settings", {"without": []})
+
+
+@pytest.mark.parametrize(("ending", "path"), [("", "/v2.0/lbaas"), ("/v2.0", "/lbaas"), ("/v2", "/lbaas")])
+async def test_octavias_address_has_a_version_or_not(wire: Wire, make_cloud: MakeCloud, ending: str, path: str) -> None:
+    where = [{"interface": "public", "region_id": "RegionOne", "url": f"{wire.url}/lb{ending}"}]
+    login = wire.token_body(catalog=[{"type": "load-balancer", "endpoints": where}])
+    wire.login = lambda _: Say(201, login, {"X-Subject-Token": "t"})
+    wire.script = lambda seen: (
+        Say(body={"quota": {"listener": -1, "load_balancer": 3}})
+        if "quotas" in seen.path
+        else Say(body={"loadbalancers": [{"id": "b"}], "loadbalancers_links": []})
+    )
+    found = await make_cloud(wire.url).for_project("p1").octavia.headroom("p1")
+    assert found["load_balancers"] == Allowance(3, 1)
+    assert {seen.path.partition("/lb")[2] for seen in wire.calls} == {
+        f"{ending}{path}/quotas/p1",
+        f"{ending}{path}/loadbalancers",
+    }
+
+
+@pytest.mark.parametrize("status", [403, 404])
+async def test_quotas_of_octavia_that_are_kept_from_us(wire: Wire, make_cloud: MakeCloud, status: int) -> None:
+    where = [{"interface": "public", "region_id": "RegionOne", "url": f"{wire.url}/lb"}]
+    login = wire.token_body(catalog=[{"type": "load-balancer", "endpoints": where}])
+    wire.login = lambda _: Say(201, login, {"X-Subject-Token": "t"})
+    wire.script = lambda _: Say(status, {"faultcode": "Client", "faultstring": "no"})
+    assert await make_cloud(wire.url).for_project("p1").octavia.headroom("p1") == {}
 
 
 async def on_network(sim: Sim, cloud: Cloud, changes: dict[str, Any]) -> tuple[ProjectCloud, str, dict[str, Any]]:
@@ -66,6 +148,10 @@ async def on_network(sim: Sim, cloud: Cloud, changes: dict[str, Any]) -> tuple[P
         network_id = made.doc("network").text("id")
         subnet = {"network_id": network_id, "cidr": "10.7.0.0/24", "ip_version": 4, "name": "office-v4"}
         await theirs.session.send("network", "POST", "/subnets", {"subnet": subnet})
+    for role in ("master", "worker"):
+        if changes.get(f"{role}_server_group"):
+            group = await theirs.nova.create_server_group(f"bay-{role}s", "soft-anti-affinity")
+            changes = changes | {f"{role}_server_group": group.id}
     return theirs, who.project_id, changes | {"external_network_id": public.id}
 
 
@@ -96,19 +182,28 @@ async def test_a_stack_takes_what_was_counted(sim: Sim, make_cloud: MakeCloud, d
     assert len(resources["resources"]) == counted.total
 
 
-@each_driver
-@pytest.mark.parametrize(
-    ("service", "name", "ours"),
-    [("compute", "cores", "cores"), ("volume", "gigabytes", "volume_gb"), ("network", "security_group_rule", "")],
-)
+QUOTED: list[tuple[str, str, str]] = [
+    ("compute", "cores", "cores"),
+    ("volume", "gigabytes", "volume_gb"),
+    ("network", "security_group_rule", "security_group_rules"),
+]
+QUOTA_CASES = [
+    pytest.param(driver, *quota, id=f"{driver.name}-{quota[1]}")
+    for driver in registry.DRIVERS
+    for quota in QUOTED
+    if driver.support.docker_volume or quota[0] != "volume"
+]
+
+
+@pytest.mark.parametrize(("driver", "service", "name", "ours"), QUOTA_CASES)
 async def test_what_just_fits_is_made_and_one_less_is_told_and_fails(
     sim: Sim, make_cloud: MakeCloud, driver: Driver, service: str, name: str, ours: str
 ) -> None:
-    theirs, project_id, changes = await on_network(sim, make_cloud(sim.identity), {"docker_volume_size": 3})
+    wishes = plainest(driver) | ({"docker_volume_size": 3} if driver.support.docker_volume else {})
+    theirs, project_id, changes = await on_network(sim, make_cloud(sim.identity), wishes)
     stack = driver.render(facts(driver, **changes), CREDENTIAL)
     counted = footprint(stack)
     wanted = need(counted, await flavors_of(theirs, counted.servers, {}))
-    ours = ours or f"{name}s"
     before = (await allowances(theirs, project_id))[ours].used
     await limit(sim, project_id, service, **{name: before + wanted[ours] - 1})
     assert len(shortfall(wanted, await allowances(theirs, project_id))) == 1
@@ -116,7 +211,7 @@ async def test_what_just_fits_is_made_and_one_less_is_told_and_fails(
     assert failed.startswith("CREATE_FAILED")
     assert "quota" in failed.lower()
     await sim.reset()
-    theirs, project_id, changes = await on_network(sim, make_cloud(sim.identity), {"docker_volume_size": 3})
+    theirs, project_id, changes = await on_network(sim, make_cloud(sim.identity), wishes)
     await limit(sim, project_id, service, **{name: before + wanted[ours]})
     assert shortfall(wanted, await allowances(theirs, project_id)) == []
     assert (await make(theirs, driver.render(facts(driver, **changes), CREDENTIAL))).startswith("CREATE_COMPLETE")

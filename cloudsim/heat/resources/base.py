@@ -48,6 +48,10 @@ class Kind:
         check = self.schema.check_value
         return self.schema.canonical({name: check(name, value, place) for name, value in values.items()})
 
+    def check(self, name: str, props: Props) -> None:
+        """What the type demands of its properties together, before anything is made; those not known yet are objects
+        of no kind. Raises StackValidationFailed."""
+
     def create(self, engine: Engine, resource: Resource, props: Props) -> Waiting | None:
         """Make the thing."""
         resource.physical_id = physical_name(resource)

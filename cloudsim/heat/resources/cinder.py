@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from cloudsim.heat.errors import ResourceFailure
-from cloudsim.heat.resources.base import Kind, Props, Stored, Waiting, given
+from cloudsim.heat.resources.base import Kind, Props, Stored, Waiting, find, given
 from cloudsim.heat.stack import Resource
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ class Volume(Stored):
     def create(self, engine: Engine, resource: Resource, props: Props) -> Waiting | None:
         """As a POST to Cinder; raises its refusals."""
         attrs = self.attrs(engine, resource, props)
+        if image := props.get("image"):
+            attrs["image"] = find(engine, "image", image, resource.stack.project_id).id
         resource.physical_id = engine.world.create_volume(resource.stack.project_id, {"size": 0, **attrs}).id
         return None
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from cloudsim.heat.errors import ResourceFailure
+from cloudsim.heat.resources import block_devices
 from cloudsim.heat.resources.base import Kind, Props, Stored, Waiting, find, physical_name, same_list, same_map
 from cloudsim.heat.resources.plain import config_text
 from cloudsim.heat.resources.waits import SIGNAL_PATH
@@ -32,6 +33,11 @@ class Server(Stored):
     """OS::Nova::Server."""
 
     record_kind = "server"
+
+    @override
+    def check(self, name: str, props: Props) -> None:
+        """There is one thing to boot from."""
+        block_devices.check(name, props)
 
     @override
     def create(self, engine: Engine, resource: Resource, props: Props) -> Waiting | None:
@@ -62,7 +68,8 @@ class Server(Stored):
             tags=same_list(tuple(str(tag) for tag in props.get("tags") or ())),
             security_groups=[str(group) for group in props.get("security_groups") or ()],
             group=hints.get("group"),
-            availability_zone=props.get("availability_zone"),
+            availability_zone=props.get("availability_zone") or None,
+            block_devices=block_devices.devices(engine, project_id, props),
         )
 
     async def _boot(self, engine: Engine, resource: Resource, tokens: list[str]) -> None:
@@ -216,6 +223,12 @@ class ServerGroup(Stored):
         """Name, policy, owner."""
         policy = (props.get("policies") or ["anti-affinity"])[0]
         return {**super().attrs(engine, resource, props), "policy": policy, "user_id": resource.stack.user_id}
+
+    @override
+    def create(self, engine: Engine, resource: Resource, props: Props) -> Waiting | None:
+        """As a POST to Nova; raises its refusals."""
+        engine.world.quotas.server_group(resource.stack.project_id)
+        return super().create(engine, resource, props)
 
 
 class KeyPair(Kind):

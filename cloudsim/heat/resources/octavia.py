@@ -13,10 +13,23 @@ if TYPE_CHECKING:
     from cloudsim.heat.engine import Engine
 
 
-class LoadBalancer(Stored):
+class Balancing(Stored):
+    """Any of Octavia's types; each has a quota of its own, by Octavia's name."""
+
+    quota = ""
+
+    @override
+    def create(self, engine: Engine, resource: Resource, props: Props) -> Waiting | None:
+        """As a POST to Octavia; raises its refusals."""
+        engine.world.quotas.load_balancing(resource.stack.project_id, self.quota)
+        return super().create(engine, resource, props)
+
+
+class LoadBalancer(Balancing):
     """OS::Octavia::LoadBalancer, with a port on its subnet."""
 
     record_kind = "loadbalancer"
+    quota = "load_balancer"
 
     @override
     def attrs(self, engine: Engine, resource: Resource, props: Props) -> dict[str, Any]:
@@ -48,10 +61,11 @@ class LoadBalancer(Stored):
         return super().delete(engine, resource)
 
 
-class Listener(Stored):
+class Listener(Balancing):
     """OS::Octavia::Listener."""
 
     record_kind = "listener"
+    quota = "listener"
 
     @override
     def attrs(self, engine: Engine, resource: Resource, props: Props) -> dict[str, Any]:
@@ -70,10 +84,11 @@ class Listener(Stored):
         return super().value_of(resource, name)
 
 
-class Pool(Stored):
+class Pool(Balancing):
     """OS::Octavia::Pool."""
 
     record_kind = "pool"
+    quota = "pool"
 
     @override
     def attrs(self, engine: Engine, resource: Resource, props: Props) -> dict[str, Any]:
@@ -92,10 +107,11 @@ class Pool(Stored):
         return super().value_of(resource, name)
 
 
-class PoolMember(Stored):
+class PoolMember(Balancing):
     """OS::Octavia::PoolMember."""
 
     record_kind = "pool_member"
+    quota = "member"
 
     @override
     def attrs(self, engine: Engine, resource: Resource, props: Props) -> dict[str, Any]:
@@ -106,10 +122,11 @@ class PoolMember(Stored):
         return {"name": "", "pool_id": props["pool"], **options, **place}
 
 
-class HealthMonitor(Stored):
+class HealthMonitor(Balancing):
     """OS::Octavia::HealthMonitor."""
 
     record_kind = "health_monitor"
+    quota = "health_monitor"
 
     @override
     def attrs(self, engine: Engine, resource: Resource, props: Props) -> dict[str, Any]:

@@ -165,6 +165,7 @@ async def _checked(context: Context, facts: Facts, body: Template, said: Set[str
             external_network=body.external_network_id,
             fixed_network=body.fixed_network,
             fixed_subnet=body.fixed_subnet,
+            boots_from_volume=checks.boots_from_volume(body.labels or {}),
         ),
     )
     attributes = _of(body)

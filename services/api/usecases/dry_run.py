@@ -21,18 +21,21 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
+from services.api.usecases.headroom import group_members
 from shared.domain import names
 from shared.domain.headroom import NOUNS
 from shared.drivers.common.shards import whole_footprint
 from shared.drivers.contract import BayFacts, BaySecrets, Driver, RenderedStack
-from shared.drivers.footprint import Footprint, need
+from shared.drivers.footprint import Footprint
 from shared.drivers.heat_limits import DEFAULTS, HeatLimits, check_size
 from shared.drivers.hot import hidden_parameters
+from shared.openstack.headroom import needs
 from shared.openstack.nova import Flavor
 
 SECRET: Final = "(secret)"  # noqa: S105 - it says so instead of one
 BAY_ID: Final = UUID("ba1ba1ba-0000-4000-8000-000000000000")
 OPERATION_ID: Final = UUID("0be7a000-0000-4000-8000-000000000000")
+GROUP_ID: Final = UUID("96009000-0000-4000-8000-000000000000")
 _CREDENTIAL: Final = "made-at-acceptance"
 _CERTIFICATE_LINE: Final = "TheCertificateOfTheBaysAuthorityIsMadeAfterAcceptance/Stand/In++"
 _CERTIFICATE_LINES: Final = 24
@@ -45,6 +48,7 @@ _WHY: Final = {
     str(BAY_ID): "the bay's id, chosen at acceptance",
     BAY_ID.hex[:12]: "the stack's name, which ends in the bay's id",
     str(OPERATION_ID): "the id of the operation that makes the bay",
+    str(GROUP_ID): "the id of a server group, made before the stack",
     _CREDENTIAL: "the bay's application credential, made at acceptance",
     _CERTIFICATE_LINE: "the certificate of the bay's authority, made after acceptance",
 }
@@ -93,7 +97,7 @@ def preview(
     stack, counted = rehearsal.stack, rehearsal.footprint
     hidden = hidden_parameters(stack.template)
     shown = {name: SECRET if name in hidden and value else value for name, value in stack.parameters.items()}
-    quotas = need(counted, flavors)
+    quotas = needs(counted, flavors, group_members(facts))
     return {
         "driver": driver.name,
         "effective_labels": dict(facts.labels),
@@ -115,8 +119,11 @@ def preview(
 
 
 def _with_stand_ins(facts: BayFacts) -> BayFacts:
+    groups = names.server_groups(facts.bay_name, facts.master_count, facts.labels)
     return dataclasses.replace(
         facts,
+        master_server_group=str(GROUP_ID) if "master" in groups else "",
+        worker_server_group=str(GROUP_ID) if "worker" in groups else "",
         bay_id=str(BAY_ID),
         operation_id=str(OPERATION_ID),
         stack_name=names.stack_name(facts.bay_name, BAY_ID, facts.generation),

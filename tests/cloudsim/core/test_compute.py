@@ -150,7 +150,7 @@ async def test_the_flavor_is_embedded_from_2_47_on(client: httpx.AsyncClient, lo
 
 
 async def test_server_groups_and_limits(client: httpx.AsyncClient, login: Login) -> None:
-    headers = await login()
+    headers = await login() | {"OpenStack-API-Version": "compute 2.15"}
     group = {"name": "bay", "policies": ["soft-anti-affinity"]}
     made = (await client.post(f"{NOVA}/os-server-groups", json={"server_group": group}, headers=headers)).json()
     group_id = made["server_group"]["id"]

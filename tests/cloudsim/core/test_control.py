@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from cloudsim.app import create_app
-from cloudsim.fixtures import project_id, user_id
+from cloudsim.fixtures import IMAGES, project_id, user_id
 from cloudsim.world import ServerSpec, World
 from tests.cloudsim.core.conftest import Login
 
@@ -18,7 +18,7 @@ async def test_state_counts_and_lists(client: httpx.AsyncClient, world: World) -
     world.boot_server(project_id("alt"), ServerSpec(name="b", flavor="2"))
     everything = (await client.get("/control/state")).json()
     assert everything["counts"]["server"] == 2
-    assert everything["counts"]["image"] == 6
+    assert everything["counts"]["image"] == len(IMAGES)
     demo = await client.get("/control/state?kind=server&project=demo")
     assert [r["name"] for r in demo.json()["records"]["server"]] == ["a"]
     assert "user_data" not in demo.json()["records"]["server"][0]
