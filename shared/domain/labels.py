@@ -86,6 +86,12 @@ def _placement() -> tuple[Label, ...]:
             ),
             f"{where}::test_server_group_policies",
         ),
+    )
+
+
+def _disks() -> tuple[Label, ...]:
+    where = "drivers/test_stack_labels.py"
+    return (
         Label(
             "docker_volume_type",
             _EVERY,
@@ -377,6 +383,7 @@ def _other_engines() -> tuple[Label, ...]:
 
 LABELS: Final = (
     *_placement(),
+    *_disks(),
     *_network(),
     *_containers_network(),
     *_versions(),

@@ -233,7 +233,9 @@ def test_keypair_is_looked_for_when_a_bay_is_made(system: System) -> None:
 
 def test_bay_needs_an_external_network(system: System) -> None:
     """A baymodel has the guide's default, a cluster template need not name one."""
-    given = {name: MODEL[name] for name in ("coe", "image_id", "keypair_id", "flavor_id") if name in MODEL}
+    given: dict[str, Any] = {
+        name: MODEL[name] for name in ("coe", "image_id", "keypair_id", "flavor_id") if name in MODEL
+    }
     made = system.call("POST", "/v1/clustertemplates", {**given, "name": "closed", "external_network_id": None})
     assert made.status_code == 201, made.text
     answer = system.call("POST", "/v1/bays", {"baymodel_id": made.json()["uuid"]})

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import email
+import gzip
+import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 import yaml
 
@@ -44,6 +48,10 @@ BASE = BayFacts(
 )
 
 
+GROUP = "6c1f2d3e-1111-4222-8333-944444444444"
+"""A server group, which the provisioner makes before the stack."""
+
+
 def cases(driver: Driver) -> dict[str, dict[str, Any]]:
     """The bays that a driver is tried with, by name: what differs from BASE, within its table of support."""
     support, start = driver.support, plainest(driver)
@@ -58,11 +66,12 @@ def cases(driver: Driver) -> dict[str, dict[str, Any]]:
             "labels": _known(driver, {"flannel_network_cidr": "172.20.0.0/15", "flannel_backend": "vxlan"}),
         }
     if 3 in support.master_counts:
-        found["three-masters"] = start | {"master_count": 3}
+        found["three-masters"] = start | {"master_count": 3, "master_server_group": GROUP}
     if 3 in support.master_counts and support.load_balancer:
         found["balanced"] = start | {
             "master_count": 3,
             "master_lb_enabled": True,
+            "master_server_group": GROUP,
             "labels": _known(driver, {"master_lb_allowed_cidrs": "203.0.113.0/24", "octavia_provider": "ovn"}),
         }
     found["everything"] = start | _everything(driver)
@@ -96,8 +105,7 @@ def _everything(driver: Driver) -> dict[str, Any]:
         "timeout_minutes": 30,
         "labels": _known(driver, _LABELS) | {"unknown": "kept"},
         "node_sources": {},
-        "master_server_group": "6c1f2d3e-1111-4222-8333-944444444444",
-        "worker_server_group": "6c1f2d3e-1111-4222-8333-955555555555",
+        "worker_server_group": GROUP,
     }
     if driver.key[2] == "kubernetes":
         given["apiserver_port"] = 7443
@@ -171,6 +179,11 @@ def user_data(stack: RenderedStack) -> dict[str, UserData]:
 
 
 def take_apart(text: str) -> UserData:
+    """MIME parts for cloud-init, or Ignition's JSON in the same terms; packed files are unpacked."""
+    return _ignition(json.loads(text)) if text.startswith("{") else _mime(text)
+
+
+def _mime(text: str) -> UserData:
     scripts: dict[str, str] = {}
     configs: list[dict[str, Any]] = []
     for part in email.message_from_string(text).walk():
@@ -179,7 +192,31 @@ def take_apart(text: str) -> UserData:
         elif part.get_content_type() == "text/cloud-config":
             configs.append(yaml.safe_load(str(part.get_payload())))
     (config,) = configs
+    for entry in config["write_files"]:
+        if entry.pop("encoding", None) == "gz+b64":
+            entry["content"] = gzip.decompress(base64.b64decode(entry["content"])).decode()
     return UserData(scripts=scripts, config=config)
+
+
+def _ignition(document: dict[str, Any]) -> UserData:
+    files = {entry["path"]: (_contents(entry["contents"]), entry["mode"]) for entry in document["storage"]["files"]}
+    parts = {path: files.pop(path) for path in list(files) if path.startswith("/etc/jeroboam/parts/")}
+    files |= {f"/etc/systemd/system/{unit['name']}": (unit["contents"], 0o644) for unit in document["systemd"]["units"]}
+    entries = [
+        {"path": path, "owner": "root:root", "permissions": f"{mode:04o}", "content": text}
+        for path, (text, mode) in files.items()
+    ]
+    names = {"sshAuthorizedKeys": "ssh_authorized_keys"}
+    users = [{names.get(key, key): value for key, value in user.items()} for user in document["passwd"]["users"]]
+    scripts = {path.rpartition("/")[2]: text for path, (text, _) in sorted(parts.items())}
+    return UserData(scripts=scripts, config={"users": users, "write_files": entries})
+
+
+def _contents(contents: dict[str, Any]) -> str:
+    head, _, data = contents["source"].partition(",")
+    raw = base64.b64decode(data) if head.endswith(";base64") else unquote_to_bytes(data)
+    text = (gzip.decompress(raw) if contents.get("compression") == "gzip" else raw).decode()
+    return text.replace("@@SIGNAL_COMMAND_ESCAPED@@", "@@SIGNAL_COMMAND@@")
 
 
 def tool(name: str) -> str:

@@ -10,7 +10,7 @@ import yaml
 
 from shared.drivers import registry
 from shared.drivers.contract import Driver, RenderedStack
-from tests.drivers.cases import PAIRS, cases, render, user_data
+from tests.drivers.cases import PAIRS, UserData, cases, render, user_data
 
 DATA = Path(__file__).parent.parent / "data" / "stacks"
 
@@ -34,11 +34,17 @@ def summary(stack: RenderedStack) -> str:
     return yaml.safe_dump(document, sort_keys=False, width=1000)
 
 
+def whole(node: UserData) -> str:
+    """All that a node is given, unpacked: how a file is packed may differ between machines."""
+    files = [f"==== {path} ({entry['permissions']})\n{entry['content']}" for path, entry in node.files.items()]
+    return "\n".join([*files, *(f"==== {name}\n{text}" for name, text in node.scripts.items())])
+
+
 def expected(driver: Driver, case: str) -> dict[str, str]:
     stack = render(driver, case)
     files = {f"{case}.yaml": summary(stack)}
     if case == "default":
-        files |= {f"{case}.{name}": text for name, text in stack.files.items() if name.endswith(".user-data")}
+        files |= {f"{case}.{role}.user-data": whole(node) for role, node in user_data(stack).items()}
     return files
 
 

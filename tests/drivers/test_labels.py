@@ -20,10 +20,10 @@ def test_labels_that_take_effect_need_no_words(driver: Driver) -> None:
 
 
 def test_unknown_labels_are_warned_about() -> None:
-    labels = {"flanel_backend": "udp", "zebra": "1", "kube_tag": "v1.30", "flannel_backend": "vxlan"}
+    labels = {"flanel_backend": "udp", "zebra": "1", "calico_tag": "v3.21.2", "flannel_backend": "vxlan"}
     assert judge_labels(ATOMIC, labels) == [
+        "Label 'calico_tag' has no effect with driver k8s_fedora_atomic.",
         "Label 'flanel_backend' is not known to driver k8s_fedora_atomic; did you mean flannel_backend?",
-        "Label 'kube_tag' has no effect with driver k8s_fedora_atomic.",
         "Label 'zebra' is not known to driver k8s_fedora_atomic; it has no effect.",
     ]
 

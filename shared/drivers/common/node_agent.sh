@@ -16,7 +16,7 @@ PKI=$STATE/pki
 METADATA=${JEROBOAM_METADATA:-http://169.254.169.254/openstack/latest/meta_data.json}
 WORK=$STATE/work.$$
 mkdir -p "$PKI"
-for left in "$STATE"/work.*; do kill -0 "${left##*.}" 2>/dev/null || rm -rf "$left"; done # of runs that were killed
+for left in "$STATE/work."*; do kill -0 "${left##*.}" 2>/dev/null || rm -rf "$left"; done # of runs that were killed
 rm -rf "$WORK" && mkdir "$WORK"
 trap 'rm -rf "$WORK"' EXIT
 trap 'exit 1' HUP INT TERM
