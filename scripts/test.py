@@ -62,7 +62,7 @@ SUITES = (
     Suite("domain", _pytest("tests/domain", "tests/contracts", "tests/house")),
     Suite("runtime", _pytest("tests/runtime")),
     Suite("drivers", _pytest("tests/drivers", "--numprocesses=2")),
-    Suite("payloads", _pytest("tests/payloads", "--numprocesses=2")),
+    Suite("payloads", _pytest("tests/payloads", "--timeout=300", "--numprocesses=2", "--dist=loadscope")),
     Suite("cloudsim", _pytest("tests/cloudsim")),
     Suite("openstack", _pytest("tests/openstack")),
     Suite("database", _pytest("tests/db", "tests/worker")),
@@ -78,7 +78,7 @@ SUITES = (
     Suite("deploy", _pytest("tests/deploy")),
     Suite("pairwise", _pytest("tests/pairwise", "--timeout=300")),
     Suite("nodes", _pytest("tests/nodes", "--timeout=600")),
-    Suite("realheat", _pytest("tests/realheat", "--timeout=900")),
+    Suite("realheat", _pytest("tests/realheat", "--timeout=1800")),
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -51,6 +52,28 @@ async def test_a_bay_with_certificates_from_the_running_services(stack: LocalSta
             said = await first.sh(f"curl -sS --max-time 5 http://{address}:2379/v2/keys", check=False)
             assert address == "127.0.0.1" or not said, "etcd answers on the network without TLS"
         await no_secret_lies_open(lab.nodes.values())
+        await first.sh("JEROBOAM_NOW=1 sh /etc/jeroboam/node-agent run", limit=30)
+        wishes = json.loads(await first.sh("cat /var/lib/jeroboam/wanted.json"))
+        assert wishes["ca_pem"].strip() == (await client.authority(uuid)).pem.strip()
+
+
+def with_another_secret(name: str, user_data: str) -> str:
+    """The minion's user-data, and a secret in it that the cloud gave to nobody."""
+    if "-minion-" not in name:
+        return user_data
+    changed, count = re.subn(r"(?m)^(\s+content: [|'\"]?\s*)[A-Za-z0-9]{64}\b", r"\g<1>" + "x" * 64, user_data)
+    assert count == 1
+    return changed
+
+
+async def test_a_node_with_a_wrong_secret_gets_no_certificate(stack: LocalStack, lab: Lab) -> None:
+    async with stack.client("demo") as client:
+        wanted = Wanted("fedora-atomic", kubernetes(), {"name": "thief", "node_count": 1}, edit=with_another_secret)
+        status, why = await outcome(client, await create(stack, lab, client, wanted))
+        assert status == "CREATE_FAILED"
+        thief = workers(lab)[0]
+        assert f"{thief.machine.name}: certificates: certificate refused (403)" in why
+        assert not (await thief.sh("find / -xdev -type f -name '*.crt' -newer /etc/jeroboam/bay.env")).strip()
 
 
 @pytest.mark.parametrize("missing", ["kube-apiserver"])

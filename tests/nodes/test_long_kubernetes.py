@@ -7,9 +7,11 @@ import json
 import pytest
 
 from services.cli.stack import LocalStack
+from shared.client.api import JeroboamClient
 from tests.nodes.bays import kubeadm, kubernetes, master, no_secret_lies_open, raised, workers
 from tests.support.lab.cloud import Wanted
 from tests.support.lab.lab import Lab
+from tests.support.lab.network import GATEWAY
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -65,3 +67,24 @@ async def test_kubernetes_by_kubeadm(stack: LocalStack, lab: Lab, count: int) ->
         authorities = "find / -xdev -name 'ca.key' -o -xdev -name '*-ca.key'"
         assert not (await master(lab).sh(authorities)).strip(), "an authority's key is on a master"
         await no_secret_lies_open(lab.nodes.values())
+
+
+async def network(client: JeroboamClient) -> str:
+    """The name of a network of the project's own, with the addresses of the lab."""
+    call = client.session.call
+    made = json.loads((await call("network", "POST", "/networks", json={"network": {"name": "provider"}})).body)
+    subnet = {"network_id": made["network"]["id"], "cidr": "10.0.0.0/24", "gateway_ip": GATEWAY, "ip_version": 4}
+    await call("network", "POST", "/subnets", json={"subnet": {"name": "provider", **subnet}})
+    return "provider"
+
+
+async def test_bare_metal_on_a_network_that_was_there(stack: LocalStack, lab: Lab) -> None:
+    async with stack.client("demo") as client:
+        other = {"server_type": "bm", "image_id": "fedora-k8s-ironic", "floating_ip_enabled": False}
+        flavors = {"flavor_id": "baremetal", "master_flavor_id": "baremetal", "docker_volume_size": None}
+        model = kubernetes(fixed_network=await network(client), **other, **flavors)
+        await raised(stack, lab, client, Wanted("fedora", model, {"name": "metal", "node_count": 1}), seconds=150)
+        identity = NODE.format("/etc/kubernetes/ssl", "node")
+        url = f"https://{master(lab).machine.address}:6443/api/v1/nodes"
+        items = json.loads(await workers(lab)[0].sh(f"curl -sS -f {identity} {url}"))["items"]
+        assert [one["metadata"]["name"] for one in items] == [workers(lab)[0].machine.address]

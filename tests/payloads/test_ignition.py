@@ -92,7 +92,6 @@ UNIT = ("systemd", "units", 0)
         put("systemd", "units", 1, "dropins", 0, "name", "p"),
         put("passwd", "users", 0, "name", ""),
     ],
-    ids=str,
 )
 def test_what_ignition_would_not_take_is_found(change: Callable[[Any], None]) -> None:
     config = copy.deepcopy(GOOD)

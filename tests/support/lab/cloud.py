@@ -7,6 +7,7 @@ import base64
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from services.cli.stack import LocalStack
@@ -37,6 +38,8 @@ class Wanted:
     baymodel: Mapping[str, object]
     bay: Mapping[str, object]
     without: tuple[str, ...] = ()
+    edit: Callable[[str, str], str] = lambda _name, user_data: user_data
+    """Changes the user-data of the server of that name on its way to the node."""
 
     @property
     def servers(self) -> int:
@@ -68,7 +71,7 @@ async def boot(stack: LocalStack, lab: Lab, bay: str, wanted: Wanted) -> None:
             for server in await _servers(stack, administrator, bay):
                 if server["name"] not in begun:
                     begun.add(server["name"])
-                    tasks.create_task(lab.boot(_machine(server, stack, clothes, dress)))
+                    tasks.create_task(lab.boot(_machine(server, stack, clothes, dress, wanted.edit)))
             await asyncio.sleep(0.2)
 
 
@@ -96,7 +99,13 @@ def _user_data(server: dict[str, Any]) -> str:
     return base64.b64decode(server["OS-EXT-SRV-ATTR:user_data"]).decode()
 
 
-def _machine(server: dict[str, Any], stack: LocalStack, clothes: Image, dress: Callable[[Any], None]) -> Machine:
+def _machine(
+    server: dict[str, Any],
+    stack: LocalStack,
+    clothes: Image,
+    dress: Callable[[Path], None],
+    edit: Callable[[str, str], str],
+) -> Machine:
     addresses = [one for listed in server["addresses"].values() for one in listed]
     user_data = _user_data(server)
     for port in (stack.api_port, stack.cloud_port):  # a node's own loopback is another one
@@ -105,7 +114,7 @@ def _machine(server: dict[str, Any], stack: LocalStack, clothes: Image, dress: C
         name=server["name"],
         server_id=server["id"],
         address=next(one["addr"] for one in addresses if one["OS-EXT-IPS:type"] == "fixed"),
-        user_data=user_data,
+        user_data=edit(server["name"], user_data),
         volumes=_volumes(server),
         layers=clothes.layers,
         dress=dress,

@@ -54,6 +54,7 @@ IMAGES: Final[dict[str, Image]] = {
     "fedora-atomic with swarm": replace(
         _FEDORA_ATOMIC, files=("fedora_atomic", "swarm_container"), programs=(*KUBERNETES, f"{STANDINS}/bin/swarm")
     ),
+    "fedora": replace(_FEDORA_ATOMIC, links={}, read_only=()),
     "ubuntu": Image(
         files=("ubuntu",),
         programs=(

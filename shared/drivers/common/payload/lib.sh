@@ -65,7 +65,7 @@ write_file() {
 # start_unit NAME: enabled for the next boot and running now with the configuration that was just written.
 start_unit() {
     systemctl enable "$1"
-    systemctl restart "$1" || fail "$1 did not start: $(journalctl -u "$1" -n 1 -o cat 2>/dev/null || true)"
+    systemctl restart "$1" || fail "$1 did not start: $(journalctl "_SYSTEMD_UNIT=${1%.service}.service" -n 1 -o cat 2>/dev/null || true)"
 }
 
 # use_proxy: from here on the part's own downloads go through the bay's proxy, if it has one.
