@@ -87,7 +87,7 @@ def _is_signed(certificate: x509.Certificate, signature: bytes, data: bytes) -> 
 def _certificate(headers: Mapping[str, str]) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(_decoded(headers, CERTIFICATE))
-    except (ValueError, UnsupportedAlgorithm):
+    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion):
         raise NotProven(f"{CERTIFICATE} is not the base64 of a PEM certificate.") from None
 
 

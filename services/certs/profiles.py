@@ -127,7 +127,7 @@ def _load(csr_pem: str) -> x509.CertificateSigningRequest:
         raise _invalid(f"it has {len(csr_pem)} characters, allowed are {MAX_CSR_CHARACTERS}")
     try:
         return x509.load_pem_x509_csr(csr_pem.encode())
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         raise _invalid("it is not a PEM certificate request") from None
 
 

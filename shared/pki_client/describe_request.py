@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from shared.domain.errors import InvalidInput
+
+_UNREADABLE: Final = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
 
 
 @dataclass(frozen=True)
@@ -31,7 +41,7 @@ def describe_request(csr_pem: str) -> RequestFacts:
         request = x509.load_pem_x509_csr(csr_pem.encode())
         names = list(_names(request))
         is_rsa = isinstance(request.public_key(), rsa.RSAPublicKey)
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion, x509.UnsupportedGeneralNameType):
+    except _UNREADABLE:
         raise InvalidInput("This is not a PEM certificate request that can be read.", field="csr") from None
     dns = [name.value.lower() for name in names if isinstance(name, x509.DNSName)]
     addresses = [str(name.value) for name in names if isinstance(name, x509.IPAddress)]

@@ -94,3 +94,20 @@ async def test_a_further_stack_that_failed_is_told_and_mended_by_the_next_resize
     await demo("DELETE", f"/v1/clusters/{bay}")
     assert await settled(demo.client, bay) == ""
     assert await stacks_of(demo, bay) == {}
+
+
+async def test_nodes_of_a_stack_that_failed_to_grow_are_kept(demo: Wire, stack: LocalStack) -> None:
+    """Heat may call members failed that stand: they were being updated when another one failed."""
+    bay = await demo.create(node_count=LARGEST + 4)
+    await made(demo, bay, "CREATE_COMPLETE")
+    before = set(await workers_of(stack, bay))
+    await next_fails(stack, bay, "kube_minions/5/server")
+    await demo.resize(bay, LARGEST + 7)
+    await made(demo, bay, "UPDATE_FAILED")
+    assert before <= set(await workers_of(stack, bay))
+    await demo.resize(bay, LARGEST + 6)
+    await made(demo, bay)
+    wanted, there, after = await shape(demo, stack, bay)
+    assert (wanted, there, before <= set(after)) == (LARGEST + 6, LARGEST + 6, True)
+    await demo("DELETE", f"/v1/clusters/{bay}")
+    assert await settled(demo.client, bay) == ""

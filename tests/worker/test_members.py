@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.provisioner.steps.members import Broken, broken_members
+from services.provisioner.steps.broken import Broken, broken_members
 from shared.domain.bay import Node
 from shared.openstack.stacks import StackResource
 

@@ -13,6 +13,7 @@ the node's present certificate before it comes here, so 2 is left out.
 from __future__ import annotations
 
 import hmac
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -81,11 +82,14 @@ async def examine(deps: Deps, asked: Asked) -> str:
     stack_ids = stacks_of(bay)
     if not stack_ids:
         raise NotYet("the bay has no stack yet")
+    stranger = Mismatch("The server is not in the bay's stack.", proven=False)
+    if server.metadata.get(MARK) != str(bay.id):
+        raise stranger  # before Heat is asked for long lists
+    if shard := await _shard_of(cloud, bay, server.name):
+        stack_ids = [shard]
     member = await deps.members.find(cloud.heat, stack_ids, server.id)
-    if member is None and (more := await _further_stacks(cloud, bay)):
-        member = await deps.members.find(cloud.heat, more, server.id)
-    if member is None or server.metadata.get(MARK) != str(bay.id):
-        raise Mismatch("The server is not in the bay's stack.", proven=False)
+    if member is None:
+        raise stranger
     if asked.secret is not None:  # 2
         await _knows_secret(cloud, member, asked.secret)
         _is_young(server, asked.attestation.created_at, deps.settings.first_certificate_minutes)
@@ -103,10 +107,13 @@ def stacks_of(bay: Bay) -> list[str]:
     return [bay.stack_id] if bay.stack_id else []
 
 
-async def _further_stacks(cloud: ProjectCloud, bay: Bay) -> list[str]:
-    """Those that a large bay has beside the first, with workers alone."""
+async def _shard_of(cloud: ProjectCloud, bay: Bay, server: str) -> str | None:
+    """The further stack of a large bay that a server's name says it is in; those have workers alone."""
+    if not re.match(re.escape(bay.stack_name.lower()) + r"-s[0-9]+-", server):
+        return None
     listed = await cloud.heat.list_by_tag(bay_tag(bay.id))
-    return [stack.id for stack in listed if shard_of(stack.name, bay.stack_name)]
+    of = [one for one in listed if shard_of(one.name, bay.stack_name) and server.startswith(f"{one.name.lower()}-")]
+    return of[0].id if of else None
 
 
 async def _knows_secret(cloud: ProjectCloud, member: Member, shown: str) -> None:

@@ -10,6 +10,7 @@ from typing import TypeVar
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.provisioner.factory import Deps
+from services.provisioner.steps.broken import NESTED_DEPTH, broken_members
 from shared.db.repositories import bays, stacks
 from shared.domain import names
 from shared.domain.bay import Node
@@ -90,8 +91,9 @@ async def _never_made(ctx: StepContext[Deps], stack: StackSummary) -> Collection
     """Indices of a shard's members that are no nodes, when it did not come to a good end."""
     if stack.phase == "COMPLETE":
         return ()
-    listed = await ctx.deps.project(ctx.bay).heat.resources(stack.id, 3)
-    return {one.name for one in listed if one.name.isdigit() and not one.status.endswith("_COMPLETE")}
+    listed = await ctx.deps.project(ctx.bay).heat.resources(stack.id, NESTED_DEPTH)
+    async with ctx.deps.engine.connect() as conn:
+        return broken_members(listed, await stacks.nodes_of(conn, ctx.bay.id)).indices
 
 
 def _workers(values: Mapping[str, object], shard: int, without: Collection[str]) -> list[NodeInfo]:

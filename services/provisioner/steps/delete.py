@@ -37,9 +37,10 @@ async def follow_delete(ctx: StepContext[Deps]) -> Outcome:
     if not left:
         await delete_server_groups(ctx)
         return Done()
-    failed = [stack for stack in left if stack.status == "DELETE_FAILED"]
+    turn = [stack for stack in left if shard_of(stack.name, ctx.bay.stack_name)] or left
+    failed = [stack for stack in turn if stack.status == "DELETE_FAILED"]
     if ctx.operation.overdue:
-        return await undeletable(ctx, failed or left)
+        return await undeletable(ctx, failed or turn)
     if failed:
         why = await undeletable(ctx, failed)
         tries = int(str(ctx.operation.memo.get("delete_tries", 0))) + 1
@@ -51,9 +52,9 @@ async def follow_delete(ctx: StepContext[Deps]) -> Outcome:
             await heat.delete(stack.id)
         note = f"{why.reason} Heat is asked again."
         return Wait(min(2.0**tries, 30.0), note=note, memo={"delete_tries": tries})
-    if any(stack.status != "DELETE_IN_PROGRESS" for stack in left):
+    if any(stack.status != "DELETE_IN_PROGRESS" for stack in turn):
         return Back("delete.stack", ctx.deps.settings.poll_seconds)  # a create of ours that arrived after we had looked
-    return Wait(ctx.deps.settings.poll_seconds, note=f"Heat: {left[0].status}")
+    return Wait(ctx.deps.settings.poll_seconds, note=f"Heat: {turn[0].status}")
 
 
 DELETE_TRIES = 5

@@ -8,8 +8,9 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.provisioner.factory import Deps
+from services.provisioner.steps.broken import NESTED_DEPTH
 from services.provisioner.steps.collect import read_outputs, recording, workers_in
-from services.provisioner.steps.members import NESTED_DEPTH, look
+from services.provisioner.steps.members import look
 from services.provisioner.steps.reasons import awaited, rolled_back, stack_failed
 from services.provisioner.steps.stall import look_for_change
 from shared.db.repositories import bays, operations

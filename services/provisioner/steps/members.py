@@ -7,35 +7,17 @@ ones away in their stead, and the rehearsal would take their servers for nodes.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
 from services.provisioner.factory import Deps
+from services.provisioner.steps.broken import NESTED_DEPTH, Broken, broken_members
 from services.provisioner.steps.collect import read_outputs
 from shared.db.repositories import operations, stacks
-from shared.domain.bay import Node
 from shared.drivers.contract import BayOutputs
 from shared.openstack.heat import HeatClient
 from shared.openstack.stacks import StackResource
 from shared.worker.outcome import StepContext
-
-NESTED_DEPTH: Final = 3
-"""Group, member, and what a member is made of."""
-
-_SERVER: Final = "OS::Nova::Server"
-
-
-@dataclass(frozen=True)
-class Broken:
-    """Members of the workers' group that are no nodes, or none any more. Falsy when there are none."""
-
-    indices: tuple[str, ...] = ()
-    servers: int = 0
-    """How many servers hang on them, so that their end is no loss of nodes."""
-
-    def __bool__(self) -> bool:
-        return bool(self.indices)
 
 
 @dataclass(frozen=True)
@@ -62,43 +44,3 @@ async def look(ctx: StepContext[Deps], heat: HeatClient, resources: Sequence[Sta
     outputs = await read_outputs(ctx, broken_members(resources, nodes).indices)
     leaving = chosen - {node.server_id for node in outputs.nodes}
     return Found(outputs, broken_members(resources, nodes, leaving))
-
-
-def broken_members(
-    resources: Iterable[StackResource], nodes: Iterable[Node], leaving: Collection[str] = frozenset()
-) -> Broken:
-    """Workers that Heat did not finish making or removing. A node of ours whose update failed is a node still.
-
-    `leaving` are servers that an earlier resize had named and that the stack's outputs no longer tell of: Heat did not
-    come to their removal, because those that were to take their places failed, and the next update ends them, whatever
-    it says. A member that nobody named is never taken for one of them, even if an output leaves it out (rule 6).
-    """
-    listed = list(resources)
-    masters = {node.server_id for node in nodes if node.role == "master"}
-    workers = {node.server_id for node in nodes if node.role == "worker"}
-    held = _servers_by_member(listed)
-    ours = {key[0] for key, ids in held.items() if masters & set(ids)}
-    groups = {key[0] for key in held} - ours
-    found: dict[str, int] = {}
-    for one in listed:
-        if one.stack_name in groups and one.name.isdigit():
-            servers = held.get((one.stack_name, one.name), [])
-            lost = one.status.startswith("DELETE") or not workers & set(servers)
-            if (_unfinished(one) and lost) or (servers and set(servers) <= set(leaving)):
-                found[one.name] = len(servers)
-    return Broken(tuple(sorted(found, key=int)), sum(found.values()))
-
-
-def _unfinished(member: StackResource) -> bool:
-    return not member.status.endswith("_COMPLETE") or member.status.startswith("INIT")
-
-
-def _servers_by_member(resources: Sequence[StackResource]) -> Mapping[tuple[str, str], list[str]]:
-    """Ids of servers by (group's stack, index). Heat names a nested stack after its stack and its resource's name."""
-    members = [one for one in resources if one.name.isdigit()]
-    found: dict[tuple[str, str], list[str]] = {}
-    for server in (one for one in resources if one.type == _SERVER):
-        for member in members:
-            if server.parent == member.name and server.stack_name.startswith(f"{member.stack_name}-{member.name}-"):
-                found.setdefault((member.stack_name, member.name), []).append(server.physical_id)
-    return found

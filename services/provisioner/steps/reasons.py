@@ -12,7 +12,7 @@ from typing import Final
 import structlog
 
 from services.provisioner.factory import Deps
-from services.provisioner.steps.members import NESTED_DEPTH
+from services.provisioner.steps.broken import NESTED_DEPTH
 from shared.domain.advice import Cause, aborted, failure, faults, lateness
 from shared.domain.errors import CloudError
 from shared.domain.operation import OperationKind

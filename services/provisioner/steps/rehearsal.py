@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.provisioner.steps.members import Broken
+from services.provisioner.steps.broken import Broken
 from shared.openstack.stacks import StackChanges
 
 

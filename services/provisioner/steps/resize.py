@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from services.provisioner.factory import Deps
+from services.provisioner.steps.broken import Broken
 from services.provisioner.steps.collect import recording, workers_in
 from services.provisioner.steps.follow import seen
-from services.provisioner.steps.members import Broken, Found, look
+from services.provisioner.steps.members import Found, look
 from services.provisioner.steps.rehearsal import harm
 from services.provisioner.steps.room import shortage
-from services.provisioner.steps.shards import shares_of, stay_and_absent
+from services.provisioner.steps.shards import shard_stacks, shares_of, stay_and_absent
 from shared.db.repositories import operations, stacks
 from shared.domain.operation import OperationState
 from shared.domain.queue import named_of, node_count_of
@@ -38,6 +39,9 @@ async def resize_stack(ctx: StepContext[Deps]) -> Outcome:
         return Wait(ctx.deps.settings.poll_seconds, note=f"Heat is still busy with something else: {stack.status}")
     broken = Broken()
     if not await _settled(ctx, stack):
+        busy = [one.name for one in (await shard_stacks(ctx)).values() if one.phase == "IN_PROGRESS"]
+        if busy:
+            return Wait(ctx.deps.settings.poll_seconds, note=f"Heat is still busy with {', '.join(busy)}")
         found = await look(ctx, heat)
         if (news := await _catch_up(ctx, found)) is not None:
             return news

@@ -11,13 +11,14 @@ from collections.abc import Mapping
 from typing import Final
 
 from services.provisioner.factory import Deps
+from services.provisioner.steps.broken import NESTED_DEPTH, broken_members
 from services.provisioner.steps.create import opened, send
-from services.provisioner.steps.members import NESTED_DEPTH, broken_members
 from services.provisioner.steps.reasons import awaited, stack_failed
 from services.provisioner.steps.rehearsal import harm
-from shared.db.repositories import stacks
+from shared.db.repositories import operations, stacks
 from shared.domain import names
 from shared.domain.bay import Node
+from shared.domain.errors import CloudError
 from shared.domain.operation import OperationKind
 from shared.domain.queue import node_count_of
 from shared.domain.shards import Share, place, shard_of, shares, stack_name
@@ -26,6 +27,8 @@ from shared.drivers.contract import MARK_PARAMETER
 from shared.openstack.stacks import StackSummary
 from shared.worker.outcome import Broke, Done, Outcome, StepContext, Wait
 
+DELETE_TRIES: Final = 5
+"""How often Heat is asked to delete a shard that it failed to delete."""
 AT_ONCE: Final = 4
 """How many shards Heat works on for one bay."""
 
@@ -37,17 +40,28 @@ async def settle_shards(ctx: StepContext[Deps]) -> Outcome:
         return Done()
     standing = await shard_stacks(ctx)
     busy: list[str] = []
+    broke: Broke | None = None
     for shard in sorted({*wanted, *standing} - {0}):
+        found = standing.get(shard)
+        if broke is not None and (found is None or found.phase != "IN_PROGRESS"):
+            continue  # nothing new is begun; the end is told when Heat has come to rest
         if len(busy) == AT_ONCE:
             break
-        outcome = await _settle(ctx, shard, wanted.get(shard, Share(0)), standing.get(shard))
+        outcome = await _settle(ctx, shard, wanted.get(shard, Share(0)), found)
         if isinstance(outcome, Broke):
-            return outcome
-        if outcome:
+            broke = broke or outcome
+        elif outcome:
             busy.append(stack_name(ctx.bay.stack_name, shard))
-    if busy:
-        return Wait(ctx.deps.settings.poll_seconds, note=f"Heat is busy with {', '.join(busy)}")
-    return Done()
+    if busy and not (broke and ctx.operation.overdue):
+        undeleted = any(one.status == "DELETE_FAILED" for one in standing.values())
+        memo: dict[str, object] = {"shard_deletes": _deletes(ctx) + 1} if undeleted else {}
+        return Wait(ctx.deps.settings.poll_seconds, note=f"Heat is busy with {', '.join(busy)}", memo=memo)
+    return broke or Done()
+
+
+def _deletes(ctx: StepContext[Deps]) -> int:
+    """How often a shard whose deletion failed was asked to go again."""
+    return int(str(ctx.operation.memo.get("shard_deletes", 0)))
 
 
 async def shares_of(ctx: StepContext[Deps]) -> dict[int, Share]:
@@ -75,7 +89,9 @@ async def _settle(ctx: StepContext[Deps], shard: int, share: Share, standing: St
         return await _make(ctx, shard, share) if share.count else False
     if standing.phase == "IN_PROGRESS":
         return await _late(ctx, standing) if ctx.operation.overdue else True
-    if not share.count:
+    if not share.count or standing.action == "DELETE":  # one that was to go cannot be changed: it is made anew
+        if standing.phase == "FAILED" and _deletes(ctx) >= DELETE_TRIES:
+            return stack_failed(ctx, standing, await heat.resources(standing.id, NESTED_DEPTH), None)
         await ctx.guard()
         await heat.delete(standing.id)
         return True
@@ -96,7 +112,10 @@ async def _make(ctx: StepContext[Deps], shard: int, share: Share) -> bool | Brok
     if not isinstance(shared, Mapping):
         return Broke("The bay's first stack does not tell what its further ones need (output shard).")
     count = ctx.deps.driver(ctx.bay).resize_parameters(share.count, ())
-    stack = shard_stack(await opened(ctx), shard, count, shared)
+    try:
+        stack = shard_stack(await opened(ctx), shard, count, shared)
+    except ValueError as error:  # an output may still be empty right after an update
+        raise CloudError(str(error), service="orchestration", retryable=True, resource=ctx.bay.stack_id) from error
     name = stack_name(ctx.bay.stack_name, shard)
     await ctx.guard()
     if await send(ctx, name, stack) is None:
@@ -109,7 +128,9 @@ async def _change(ctx: StepContext[Deps], shard: int, share: Share, standing: St
     heat = ctx.deps.project(ctx.bay).heat
     async with ctx.deps.engine.connect() as conn:
         nodes = [one for one in await stacks.nodes_of(conn, ctx.bay.id) if place(one.position)[0] == shard]
-    broken = broken_members(await heat.resources(standing.id, NESTED_DEPTH), nodes)
+        chosen = await operations.chosen_in_vain(conn, ctx.bay.id)
+    leaving = chosen - {node.server_id for node in nodes}
+    broken = broken_members(await heat.resources(standing.id, NESTED_DEPTH), nodes, leaving)
     stay, absent = stay_and_absent(nodes, share.remove)
     changes = await heat.preview_update(standing.id, parameters=_parameters(ctx, stay, absent))
     if refusal := harm(changes, len(share.remove), broken):

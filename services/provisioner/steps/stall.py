@@ -6,7 +6,7 @@ import hashlib
 from datetime import UTC, datetime
 
 from services.provisioner.factory import Deps
-from services.provisioner.steps.members import NESTED_DEPTH
+from services.provisioner.steps.broken import NESTED_DEPTH
 from services.provisioner.steps.reasons import awaited
 from shared.domain.retry import STALL_SECONDS
 from shared.openstack.heat import HeatClient

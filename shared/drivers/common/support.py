@@ -11,6 +11,8 @@ from typing import Final, NamedTuple
 from shared.domain.errors import InvalidInput
 from shared.drivers.contract import BayFacts, Support
 
+MOST_NODES: Final = 10_000
+"""Beyond what any of the COEs is known to run; judging a bay costs time by its stacks."""
 _WORD: Final = re.compile(r"[^\s'\"\\`$]+")
 """A value that stays one word in every configuration file that it is written to."""
 _URL: Final = re.compile(r"https?://[^\s/]+(/\S*)?")
@@ -106,6 +108,8 @@ def _switch(support: Support, field: str, value: bool, *, on: bool, off: bool = 
 def _check_counts_and_places(facts: BayFacts) -> None:
     if facts.node_count < 0:
         refuse("node_count", f"node_count {facts.node_count} is below 0.")
+    if facts.node_count > MOST_NODES:
+        refuse("node_count", f"node_count {facts.node_count} is more than a bay can have; allowed: up to {MOST_NODES}.")
     if facts.fixed_subnet and not facts.fixed_network:
         refuse("fixed_subnet", "fixed_subnet needs the fixed_network that it belongs to.")
     if facts.master_lb_enabled and facts.fixed_network and not facts.fixed_subnet:
