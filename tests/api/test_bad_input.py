@@ -28,6 +28,7 @@ BAYS: list[tuple[dict[str, Any], str]] = [
         BAD.format("node_count", True, "Wrong type. Expected '<class 'int'>', got '<class 'bool'>'"),
     ),
     ({"node_count": 1.5}, BAD.format("node_count", 1.5, "Wrong type. Expected '<class 'int'>', got '<class 'float'>'")),
+    ({"node_count": 10_001}, "node_count 10001 is more than a bay can have; allowed: up to 10000."),
     ({"node_count": [1]}, BAD.format("node_count", [1], "Wrong type. Expected '<class 'int'>', got '<class 'list'>'")),
     ({"master_count": 0}, BAD.format("master_count", 0, "Value should be greater or equal to 1")),
     (

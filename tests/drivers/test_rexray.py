@@ -27,7 +27,7 @@ class Keystone(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.seen.append((self.path, json.loads(self.rfile.read(int(self.headers["Content-Length"])))))
-        body = json.dumps({"token": {"catalog": []}}).encode()
+        body = json.dumps({"token": {"catalog": [{"type": "volumev3", "endpoints": ["e"]}]}}).encode()
         self.send_response(201)
         self.send_header("X-Subject-Token", "gAAA-real")
         self.send_header("Content-Length", str(len(body)))
@@ -105,7 +105,9 @@ def test_the_stand_in_logs_in_with_the_bays_credential(
     status, answer = asked(sandbox, login(sandbox.read("/var/lib/jeroboam/rexray-password")))
     assert status == "HTTP/1.1 201 Created"
     assert "X-Subject-Token: gAAA-real" in answer
-    assert json.loads(answer.rsplit("\n", 1)[1]) == {"token": {"catalog": []}}
+    told = json.loads(answer.partition("\n\n")[2] or answer.partition("\r\n\r\n")[2])
+    found = {one["type"]: one["endpoints"] for one in told["token"]["catalog"]}
+    assert found == {kind: ["e"] for kind in ("volume", "volumev2", "volumev3")}
     ((path, body),) = seen
     assert path == "/v3/auth/tokens"
     identity = body["auth"]["identity"]

@@ -13,7 +13,7 @@ from shared.drivers.common.stack import StackDriver, Words
 from shared.drivers.common.support import Used, refuse
 from shared.drivers.contract import BayFacts, Role
 
-_TAKEN_PORTS: Final = frozenset({2379, 2380, 4001, 7001, 10250, 10251, 10252, 10255, 10256, 10257, 10259})
+_TAKEN_PORTS: Final = frozenset({2379, 2380, 2381, 4001, 7001, *range(10248, 10260)})
 _INSIDE: Final = "kubernetes.default"
 API_NAMES: Final = ("kubernetes", _INSIDE, f"{_INSIDE}.svc", f"{_INSIDE}.svc.cluster.local", "localhost")
 

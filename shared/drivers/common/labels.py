@@ -76,6 +76,8 @@ def truth(rules: Mapping[str, LabelRule], labels: Mapping[str, str], name: str) 
 def _complaint(rule: LabelRule, value: str) -> str:
     if not value:
         return ""
+    if "@@" in value:
+        return "it must not contain '@@', which Heat fills in"
     match rule.kind:
         case "choice":
             return "" if value in rule.allowed else f"allowed: {', '.join(rule.allowed)}"

@@ -15,6 +15,8 @@ MOST_NODES: Final = 10_000
 """Beyond what any of the COEs is known to run; judging a bay costs time by its stacks."""
 _WORD: Final = re.compile(r"[^\s'\"\\`$]+")
 """A value that stays one word in every configuration file that it is written to."""
+_DISCOVERY: Final = re.compile(r"https?://[^/?#]+(/[A-Za-z0-9._~-]+)+")
+"""etcd's discovery protocol takes the last part of the path for the token of the cluster."""
 _URL: Final = re.compile(r"https?://[^\s/]+(/\S*)?")
 
 
@@ -81,6 +83,8 @@ def check_words(facts: BayFacts) -> None:
     for field in ("http_proxy", "https_proxy", "discovery_url"):
         if words[field] and not _URL.fullmatch(words[field]):
             refuse(field, f"{field} must be a URL that begins with http:// or https://.")
+    if facts.discovery_url and not _DISCOVERY.fullmatch(facts.discovery_url):
+        refuse("discovery_url", "discovery_url must end in a token, as https://discovery.etcd.io/<token> does.")
 
 
 def check_networks(used: Sequence[Used]) -> None:

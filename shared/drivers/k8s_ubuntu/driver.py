@@ -25,6 +25,7 @@ _LARGEST_STEP: Final = 16
 """kube-controller-manager cuts a network into at most 2**16 parts."""
 _UUID: Final = re.compile(r"[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}")
 _WITHOUT_TLS: Final = "kubeadm makes no Kubernetes without TLS."
+_REGISTRY: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?")
 
 
 class K8sUbuntu(KubernetesDriver):
@@ -69,6 +70,10 @@ class K8sUbuntu(KubernetesDriver):
         if not OLDEST <= int(release.split(".")[1]) <= NEWEST:
             reason = f"Label kube_tag is {release}; allowed: v1.{OLDEST}.0 to any v1.{NEWEST}."
             refuse("labels/kube_tag", reason)
+        if facts.insecure_registry and not _REGISTRY.fullmatch(facts.insecure_registry):
+            refuse(
+                "insecure_registry", "insecure_registry must be a host with or without a port, as r.example.org:5000."
+            )
         if not 12 <= self.service_network(facts).prefixlen <= 28:
             refuse("labels/service_cluster_ip_range", "service_cluster_ip_range must be a /12 to a /28.")
         whole = flannel.network(self.name, facts).network

@@ -20,8 +20,6 @@ REASONS: Final[Mapping[str, str]] = {
 PACKAGE: Final = "shared.drivers.legacy_kubernetes"
 DOOR_PORT: Final = 4917
 """On the loopback of each node, where Kubernetes signs in to the cloud (cinder/payload/cloud-door)."""
-_DISCOVERY: Final = re.compile(r"https?://[^/?#]+(/[A-Za-z0-9._~-]+)+")
-"""etcd's discovery protocol takes the last part of the path for the token of the cluster."""
 _RELEASE: Final = re.compile(r"v?(\d+)\.(\d+)(?!\d)")
 _OLDEST, _NEWEST = (1, 2), (1, 5)
 """Releases that know the flags of the payload; leader election came with 1.2, and after 1.5 the etcd API changes."""
@@ -95,12 +93,12 @@ class LegacyKubernetes(KubernetesDriver):
 
     @override
     def check(self, facts: BayFacts) -> None:
-        """Raise InvalidInput for a release with other flags, and for what is no place of etcd's discovery."""
+        """Raise InvalidInput for a release with other flags, and for a port that is taken."""
         super().check(facts)
         if self.needs_cloud_credential(facts) and self.api_port(facts) == DOOR_PORT:
             refuse("apiserver_port", f"apiserver_port {DOOR_PORT} is taken by another service of the master.")
         release = _RELEASE.match(facts.labels.get("kube_tag", ""))
         if release and not _OLDEST <= (int(release[1]), int(release[2])) <= _NEWEST:
             refuse("labels/kube_tag", f"Label kube_tag is {release.string}; this driver makes Kubernetes v1.2 to v1.5.")
-        if facts.discovery_url and not _DISCOVERY.fullmatch(facts.discovery_url):
-            refuse("discovery_url", "discovery_url must end in a token, as https://discovery.etcd.io/<token> does.")
+        if re.match(r"v?1\.5\.0(?!\d)", facts.labels.get("kube_tag", "")):
+            refuse("labels/kube_tag", "Kubernetes v1.5.0 lets anybody in without a name; v1.5.1 does not.")

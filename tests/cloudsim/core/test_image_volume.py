@@ -13,7 +13,7 @@ async def test_images_by_name_and_id(client: httpx.AsyncClient, login: Login) ->
     headers = await login()
     for name, (distro, *_) in IMAGES.items():
         found = (await client.get(f"/image/v2/images?name={name}", headers=headers)).json()["images"]
-        assert [i["os_distro"] for i in found] == [distro]
+        assert [i.get("os_distro", "") for i in found] == [distro]
         shown = (await client.get(f"/image/v2/images/{found[0]['id']}", headers=headers)).json()
         assert shown == found[0]
         assert shown["status"] == "active"

@@ -36,9 +36,13 @@ fail() {
     exit 1
 }
 
-# wait_for SECONDS WHAT COMMAND...: repeat the command until it succeeds.
+# wait_for SECONDS WHAT COMMAND...: repeat the command until it succeeds. Waits of a first boot end before Heat gives the
+# node up, which counts from the boot and not from each wait, so that the reason can still be told.
 wait_for() {
-    jb_until=$(($(date +%s) + $1))
+    jb_now=$(date +%s)
+    jb_until=$((jb_now + $1))
+    jb_end=$(($(date -r /etc/jeroboam/bay.env +%s) + JB_WAIT_SECONDS))
+    if [ "$jb_now" -lt "$jb_end" ] && [ "$jb_until" -gt "$jb_end" ]; then jb_until=$jb_end; fi
     jb_what=$2
     shift 2
     until "$@" >/dev/null 2>&1; do
@@ -83,8 +87,12 @@ install_packages() (
     if command -v apt-get >/dev/null; then
         export DEBIAN_FRONTEND=noninteractive
         apt_get() { apt-get -q -y -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 "$@"; }
-        apt_get update
-        apt_get install --no-install-recommends "$@" || fail "these packages could not be installed: $*"
+        # Another apt may hold the lists at a first boot, and a mirror may stumble.
+        for jb_pause in 5 15 30 60 0; do
+            if apt_get update && apt_get install --no-install-recommends "$@"; then return 0; fi
+            sleep "$jb_pause"
+        done
+        fail "these packages could not be installed: $*"
     elif command -v dnf >/dev/null; then
         dnf install -y "$@" || fail "these packages could not be installed: $*"
     else
@@ -119,8 +127,8 @@ etcd_initial_cluster() {
     echo "${jb_list#,}"
 }
 
-# volume_device ID FALLBACK: the disk that is the Cinder volume. Hypervisors show the first 20 letters of its id, or all
-# of it, in the disk's serial; where none does, it is the device that Heat asked for, if that is a disk nobody uses.
+# volume_device ID: the disk that is the Cinder volume. Hypervisors show the first 20 letters of its id, or all of it, in
+# the disk's serial.
 volume_device() {
     for jb_device in /dev/disk/by-id/*"$(printf %.20s "$1")"*; do
         case $jb_device in *-part[0-9]*) continue ;; esac
@@ -129,11 +137,32 @@ volume_device() {
             return 0
         fi
     done
-    [ -n "${2:-}" ] && [ -b "$2" ] && ! grep -q "^$2" /proc/mounts && readlink -f "$2"
+    return 1
 }
 
-# find_volume ID FALLBACK: the same, once the volume is attached.
+# unnamed_disk DEVICE: whether it is a disk that shows no serial and that nobody uses.
+unnamed_disk() {
+    [ -n "$1" ] && [ -b "$1" ] && [ -z "$(cat "/sys/block/${1##*/}/serial" 2>/dev/null || true)" ] &&
+        ! grep -q "^$1" /proc/mounts /proc/swaps
+}
+
+# find_volume ID FALLBACK: the volume's disk, once it is attached. Where the hypervisor shows no serials it is the device
+# that Heat asked for. That is believed last, since volumes are attached in any order, and flavors may bring disks.
 find_volume() {
-    wait_for 300 "volume $1 to be attached" volume_device "$1" "${2:-}"
-    volume_device "$1" "${2:-}"
+    jb_attached=$(($(date +%s) + 300))
+    until volume_device "$1"; do
+        if [ "$(date +%s)" -ge "$jb_attached" ]; then
+            unnamed_disk "${2:-}" || fail "waited in vain for volume $1 to be attached"
+            readlink -f "$2"
+            return 0
+        fi
+        sleep 2
+    done
+}
+
+# needs_mount UNIT PATH: after a reboot the unit waits for the volume there, instead of writing below it.
+needs_mount() {
+    printf '[Unit]\nRequiresMountsFor=%s\n' "$2" |
+        write_file "/etc/systemd/system/$1.service.d/jeroboam-storage.conf" 0644 root
+    systemctl daemon-reload
 }

@@ -49,6 +49,11 @@ registry=
 } | write_file /etc/systemd/system/docker.service.d/jeroboam.conf 0644 root
 
 if [ "$JB_DOCKER_OPTIONS_IN" = sysconfig ]; then
+    # Kernels before 4.9 have no overlay with SELinux's labels, and docker then does not start.
+    case $storage in
+        *overlay*) [ ! -e /etc/sysconfig/docker ] ||
+            sed -i '/^OPTIONS=/s/--selinux-enabled\(=[a-z]*\)\{0,1\}/--selinux-enabled=false/' /etc/sysconfig/docker ;;
+    esac
     [ -z "$storage" ] || echo "DOCKER_STORAGE_OPTIONS=\"$storage\"" | write_file /etc/sysconfig/docker-storage 0644 root
     if [ -n "$registry" ]; then
         mkdir -p /etc/sysconfig

@@ -5,7 +5,7 @@
 begin mesos
 
 # option FOLDER NAME VALUE
-option() { echo "$3" | write_file "/etc/$1/$2" 0644 root; }
+option() { printf '%s\n' "$3" | write_file "/etc/$1/$2" 0644 root; }
 
 zk=zk://$(echo "$JB_MASTER_ADDRESSES" | sed 's/,/:2181,/g'):2181
 masters=$(echo "$JB_MASTER_ADDRESSES" | tr ',' '\n' | wc -l)

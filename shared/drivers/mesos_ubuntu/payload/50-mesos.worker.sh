@@ -5,7 +5,7 @@
 begin mesos
 
 # option FOLDER NAME VALUE: an empty value is none.
-option() { [ -z "$3" ] || echo "$3" | write_file "/etc/$1/$2" 0644 root; }
+option() { [ -z "$3" ] || printf '%s\n' "$3" | write_file "/etc/$1/$2" 0644 root; }
 
 option mesos zk "zk://$(echo "$JB_MASTER_ADDRESSES" | sed 's/,/:2181,/g'):2181/mesos"
 option mesos-slave ip "$JB_PRIVATE_ADDRESS"

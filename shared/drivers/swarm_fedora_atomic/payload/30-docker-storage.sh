@@ -17,6 +17,7 @@ if [ -n "$JB_DOCKER_VOLUME" ] && [ ! -e "$JB_STATE/docker-storage-ready" ]; then
         mkdir -p /var/lib/docker
         grep -q '^LABEL=jb-docker ' /etc/fstab || echo 'LABEL=jb-docker /var/lib/docker xfs defaults,nofail 0 2' >>/etc/fstab
         mount /var/lib/docker
+        needs_mount docker /var/lib/docker
     fi
     touch "$JB_STATE/docker-storage-ready"
 fi

@@ -11,6 +11,7 @@ if [ -n "$JB_ETCD_VOLUME" ] && [ ! -e "$JB_STATE/etcd-storage-ready" ]; then
     mkdir -p "$data"
     grep -q '^LABEL=jb-etcd ' /etc/fstab || echo "LABEL=jb-etcd $data xfs defaults,nofail 0 2" >>/etc/fstab
     mount "$data"
+    needs_mount etcd "$data"
     chown "$(owner_or_root etcd)" "$data"
     touch "$JB_STATE/etcd-storage-ready"
 fi
@@ -29,6 +30,9 @@ ETCD_INITIAL_ADVERTISE_PEER_URLS="$scheme://$JB_PRIVATE_ADDRESS:2380"
 CONF
     if [ -n "$JB_DISCOVERY_URL" ]; then
         echo "ETCD_DISCOVERY=\"$JB_DISCOVERY_URL\""
+        proxy=$JB_HTTP_PROXY
+        case $JB_DISCOVERY_URL in https:*) proxy=$JB_HTTPS_PROXY ;; esac
+        [ -z "$proxy" ] || echo "ETCD_DISCOVERY_PROXY=\"$proxy\""
     else
         echo "ETCD_INITIAL_CLUSTER=\"$(etcd_initial_cluster)\""
         echo "ETCD_INITIAL_CLUSTER_TOKEN=\"$JB_BAY_ID\""
@@ -47,6 +51,13 @@ CONF
 } | write_file /etc/etcd/etcd.conf 0644 root
 
 # A member answers only when a quorum of masters is there, so the start itself is not waited for.
+write_file /etc/systemd/system/etcd.service.d/jeroboam.conf 0644 root <<'UNIT'
+[Service]
+Restart=always
+RestartSec=5
+TimeoutStartSec=0
+UNIT
+systemctl daemon-reload
 systemctl enable etcd
 systemctl restart --no-block etcd
 wait_for "$JB_WAIT_SECONDS" "etcd to answer" curl -sS -f --noproxy '*' --max-time 5 http://127.0.0.1:2379/health
