@@ -9,7 +9,7 @@ from services.cli.stack import LocalStack
 from tests.support.jobs import BAYMODEL, cloud_counts, reason, rows, settled
 
 CODE = Path(__file__).parents[2]
-PAYLOAD = Path("shared/drivers/k8s_fedora_atomic/payload/60-kubernetes.worker.sh")
+PAYLOAD = Path("shared/drivers/legacy_kubernetes/payload/60-kubernetes.worker.sh")
 
 
 async def test_a_new_release_s_payload_replaces_no_server(tmp_path: Path) -> None:
