@@ -18,6 +18,8 @@ Node = Mapping[str, object]
 
 WORD: Final = 255
 """Longest id, name or address; Heat's and Nova's names end there."""
+ADDRESS: Final = 45
+"""Longest IP address as text: IPv6 with IPv4 at its end."""
 COMMAND: Final = 2048
 """Longest signal command of a wait handle: a URL with the stack's long name, and a token of up to 1,500 bytes."""
 LIST: Final = 16_384
@@ -207,7 +209,11 @@ def _get_attr(scope: Scope, argument: object) -> object:
     attribute = next((step for step in reversed(path) if isinstance(step, str)), "")
     if attribute in _SIGNALS:
         return Unknown(COMMAND)
-    return Unknown(WORD if attribute.endswith(_WORDS) else LIST)
+    return Unknown(_word(attribute) if attribute.endswith(_WORDS) else LIST)
+
+
+def _word(attribute: str) -> int:
+    return ADDRESS if attribute.endswith("address") else WORD
 
 
 def _of_members(scope: Scope, group: Node, path: list[object]) -> object:
@@ -215,7 +221,7 @@ def _of_members(scope: Scope, group: Node, path: list[object]) -> object:
     count = scope.value(section(group, "properties").get("count", 1))
     match path:
         case [str(attribute)] if isinstance(count, int) and attribute.endswith(_WORDS):
-            return [Unknown(WORD)] * count
+            return [Unknown(_word(attribute))] * count
         case _:
             return Unknown(LIST)
 
@@ -256,7 +262,7 @@ def _str_split(scope: Scope, argument: object) -> object:
     if isinstance(value, str):
         parts = value.split(str(delimiter))
         return parts[int(str(index[0]))] if index else parts
-    return Unknown(WORD if index else LIST)
+    return Unknown(min(WORD if index else LIST, bound(value)))
 
 
 def _str_replace(scope: Scope, argument: object) -> object:
