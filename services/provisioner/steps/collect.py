@@ -82,9 +82,14 @@ async def _shards(ctx: StepContext[Deps]) -> Mapping[int, StackSummary]:
     large = max(ctx.bay.node_count, node_count_of(ctx.operation.request)) > LARGEST
     if not large and not any(place(node.position)[0] for node in nodes):
         return {}
+    return {shard: stack for shard, stack in (await shard_stacks(ctx)).items() if stack.action != "DELETE"}
+
+
+async def shard_stacks(ctx: StepContext[Deps]) -> Mapping[int, StackSummary]:
+    """The bay's stacks beside the first, by shard."""
     listed = await ctx.deps.project(ctx.bay).heat.list_by_tag(names.bay_tag(ctx.bay.id))
     found = {shard_of(stack.name, ctx.bay.stack_name): stack for stack in listed}
-    return {shard: stack for shard, stack in found.items() if shard and stack.action != "DELETE"}
+    return {shard: stack for shard, stack in found.items() if shard}
 
 
 async def _never_made(ctx: StepContext[Deps], stack: StackSummary) -> Collection[str]:

@@ -7,12 +7,12 @@ from uuid import UUID
 
 from services.provisioner.factory import Deps
 from services.provisioner.steps.broken import Broken
-from services.provisioner.steps.collect import recording, workers_in
+from services.provisioner.steps.collect import recording, shard_stacks, workers_in
 from services.provisioner.steps.follow import seen
 from services.provisioner.steps.members import Found, look
 from services.provisioner.steps.rehearsal import harm
 from services.provisioner.steps.room import shortage
-from services.provisioner.steps.shards import shard_stacks, shares_of, stay_and_absent
+from services.provisioner.steps.shards import shares_of, stay_and_absent
 from shared.db.repositories import operations, stacks
 from shared.domain.operation import OperationState
 from shared.domain.queue import named_of, node_count_of

@@ -12,16 +12,16 @@ from typing import Final
 
 from services.provisioner.factory import Deps
 from services.provisioner.steps.broken import NESTED_DEPTH, broken_members
+from services.provisioner.steps.collect import shard_stacks
 from services.provisioner.steps.create import opened, send
 from services.provisioner.steps.reasons import awaited, stack_failed
 from services.provisioner.steps.rehearsal import harm
 from shared.db.repositories import operations, stacks
-from shared.domain import names
 from shared.domain.bay import Node
 from shared.domain.errors import CloudError
 from shared.domain.operation import OperationKind
 from shared.domain.queue import node_count_of
-from shared.domain.shards import Share, place, shard_of, shares, stack_name
+from shared.domain.shards import Share, place, shares, stack_name
 from shared.drivers.common.shards import largest, shard_stack
 from shared.drivers.contract import MARK_PARAMETER
 from shared.openstack.stacks import StackSummary
@@ -73,13 +73,6 @@ async def shares_of(ctx: StepContext[Deps]) -> dict[int, Share]:
     remove = {str(server) for server in chosen} if isinstance(chosen, list) else set()
     workers = [node for node in nodes if node.role == "worker"]
     return shares(workers, node_count_of(ctx.operation.request), remove, largest=largest(first))
-
-
-async def shard_stacks(ctx: StepContext[Deps]) -> Mapping[int, StackSummary]:
-    """The bay's stacks beside the first, by shard."""
-    listed = await ctx.deps.project(ctx.bay).heat.list_by_tag(names.bay_tag(ctx.bay.id))
-    found = {shard_of(stack.name, ctx.bay.stack_name): stack for stack in listed}
-    return {shard: stack for shard, stack in found.items() if shard}
 
 
 async def _settle(ctx: StepContext[Deps], shard: int, share: Share, standing: StackSummary | None) -> bool | Broke:

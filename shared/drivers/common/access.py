@@ -89,6 +89,3 @@ MANAGE_VOLUMES: Final[Rules] = together(
     ),
 )
 """Volumes that pods and containers ask for, and that go with them."""
-
-ACCESS_RULES: Final[Rules] = together(READ_NODES, LOAD_BALANCERS, MANAGE_VOLUMES)
-"""All that any driver's nodes may do."""
