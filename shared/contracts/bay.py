@@ -88,6 +88,22 @@ class BayResized(OperationMessage):
     owner: ClassVar[str] = "provisioner"
 
 
+class BayCredentialsRotationRequested(OperationMessage):
+    """The bay's nodes are to get another cloud credential, which is made and sealed already."""
+
+    name: ClassVar[str] = "bay.credentials.rotation.requested"
+    version: ClassVar[int] = 1
+    owner: ClassVar[str] = "api"
+
+
+class BayCredentialsRotated(OperationMessage):
+    """Every node of the bay uses the new credential and the old one is revoked."""
+
+    name: ClassVar[str] = "bay.credentials.rotated"
+    version: ClassVar[int] = 1
+    owner: ClassVar[str] = "provisioner"
+
+
 class BayDeleteRequested(OperationMessage):
     """The bay is to go; its stack is removed first."""
 

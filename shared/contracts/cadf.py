@@ -63,6 +63,7 @@ CHANGES: Final[Mapping[BayEvent, Change]] = MappingProxyType(
         BayEvent.UPDATE_ASKED: Change(Action.UPDATE, Outcome.PENDING),
         BayEvent.UPDATED: Change(Action.UPDATE, Outcome.SUCCESS),
         BayEvent.UPDATE_BROKE: Change(Action.UPDATE, Outcome.FAILURE),
+        BayEvent.STACK_LOST: Change(Action.UPDATE, Outcome.FAILURE),
         BayEvent.DELETE_ASKED: Change(Action.DELETE, Outcome.PENDING),
         BayEvent.DELETED: Change(Action.DELETE, Outcome.SUCCESS),
         BayEvent.DELETE_BROKE: Change(Action.DELETE, Outcome.FAILURE),

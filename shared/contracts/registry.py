@@ -24,6 +24,8 @@ MESSAGES: Final[tuple[type[Message], ...]] = (
     bay.BayResizeRequested,
     bay.BayResizePlanned,
     bay.BayResized,
+    bay.BayCredentialsRotationRequested,
+    bay.BayCredentialsRotated,
     bay.BayDeleteRequested,
     bay.BayStackDeleted,
     bay.BayAuthoritiesDestroyed,
@@ -46,6 +48,7 @@ CONSUMERS: Final[Mapping[str, tuple[type[Message], ...]]] = MappingProxyType(
         "provisioner": (
             bay.BayAuthoritiesReady,
             bay.BayResizePlanned,
+            bay.BayCredentialsRotationRequested,
             bay.BayDeleteRequested,
             bay.BayAuthoritiesDestroyed,
             node.NodeAttestRequested,

@@ -40,9 +40,15 @@ authority_keys = Table(
     metadata,
     Column("authority_id", UUID(as_uuid=True), ForeignKey("authorities.id", ondelete="CASCADE"), primary_key=True),
     Column("key_id", Text, nullable=False),
-    Column("wrapped_key", LargeBinary, nullable=False),
-    Column("sealed", LargeBinary, nullable=False),
+    Column("wrapped_key", LargeBinary),
+    Column("sealed", LargeBinary),
     created(),
+    Column("secret_ref", Text),
+    CheckConstraint(
+        "(secret_ref IS NULL AND wrapped_key IS NOT NULL AND sealed IS NOT NULL)"
+        " OR (secret_ref IS NOT NULL AND wrapped_key IS NULL AND sealed IS NULL)",
+        name="authority_keys_one_place",
+    ),
 )
 
 attestations = Table(

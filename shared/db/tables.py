@@ -117,6 +117,7 @@ bays = Table(
     Column("merge_labels", Boolean, nullable=False, server_default=text("false")),
     created(),
     Column("updated_at", DateTime(timezone=True)),
+    Column("stack_seen", Text),
     CheckConstraint("wanted IN ('present', 'gone')", name="bays_wanted"),
     CheckConstraint("node_count >= 0 AND master_count >= 1", name="bays_counts"),
     CheckConstraint("health_status IN ('HEALTHY', 'UNHEALTHY', 'UNKNOWN')", name="bays_health"),
@@ -311,8 +312,21 @@ node_reports = Table(
     Column("revision", Text, nullable=False),
     json_column("units"),
     Column("reported_at", DateTime(timezone=True), nullable=False, server_default=now),
+    Column("credential_generation", Integer),
 )
 """What each node last said of itself."""
+
+node_credentials = Table(
+    "node_credentials",
+    metadata,
+    bay_column(primary_key=True),
+    Column("server_id", Text, primary_key=True),
+    Column("generation", Integer, nullable=False),
+    Column("serial", Text, nullable=False),
+    Column("sealed", Text, nullable=False),
+    created(),
+)
+"""A bay's newest cloud credential as CMS for the node's certificate of that serial."""
 
 tombstones = Table(
     "tombstones",

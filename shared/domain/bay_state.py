@@ -41,6 +41,7 @@ class BayEvent(StrEnum):
     UPDATE_ASKED = "update asked"
     UPDATED = "updated"
     UPDATE_BROKE = "update broke"
+    STACK_LOST = "stack lost"
     DELETE_ASKED = "delete asked"
     DELETED = "deleted"
     DELETE_BROKE = "delete broke"
@@ -48,7 +49,7 @@ class BayEvent(StrEnum):
 
 SENTENCES: dict[BayStatus, str] = {
     BayStatus.CREATE_IN_PROGRESS: "The bay is being built.",
-    BayStatus.CREATE_FAILED: "The bay could not be built; its reason says why, and it can only be deleted.",
+    BayStatus.CREATE_FAILED: "The bay does not stand: it could not be built, or its stack is gone; it can only be deleted.",
     BayStatus.CREATE_COMPLETE: "The bay stands as it was asked for.",
     BayStatus.UPDATE_IN_PROGRESS: "The bay is being changed, or changes wait for it to be built.",
     BayStatus.UPDATE_FAILED: "The last change did not go through; its reason says why, and what was there runs on.",
@@ -70,7 +71,12 @@ TRANSITIONS: dict[BayStatus, dict[BayEvent, BayStatus]] = {
         _E.DELETE_ASKED: _S.DELETE_IN_PROGRESS,
     },
     _S.CREATE_FAILED: {_E.DELETE_ASKED: _S.DELETE_IN_PROGRESS},
-    _S.CREATE_COMPLETE: {_E.UPDATE_ASKED: _S.UPDATE_IN_PROGRESS, _E.DELETE_ASKED: _S.DELETE_IN_PROGRESS},
+    _S.CREATE_COMPLETE: {
+        _E.UPDATE_ASKED: _S.UPDATE_IN_PROGRESS,
+        # Somebody deleted the stack behind our back: nothing of the bay is there that could be changed.
+        _E.STACK_LOST: _S.CREATE_FAILED,
+        _E.DELETE_ASKED: _S.DELETE_IN_PROGRESS,
+    },
     _S.UPDATE_IN_PROGRESS: {
         # Changes queue behind what is under way, and the bay stays in progress until the last of them has ended.
         _E.UPDATE_ASKED: _S.UPDATE_IN_PROGRESS,
@@ -81,8 +87,16 @@ TRANSITIONS: dict[BayStatus, dict[BayEvent, BayStatus]] = {
         _E.UPDATE_BROKE: _S.UPDATE_FAILED,
         _E.DELETE_ASKED: _S.DELETE_IN_PROGRESS,
     },
-    _S.UPDATE_FAILED: {_E.UPDATE_ASKED: _S.UPDATE_IN_PROGRESS, _E.DELETE_ASKED: _S.DELETE_IN_PROGRESS},
-    _S.UPDATE_COMPLETE: {_E.UPDATE_ASKED: _S.UPDATE_IN_PROGRESS, _E.DELETE_ASKED: _S.DELETE_IN_PROGRESS},
+    _S.UPDATE_FAILED: {
+        _E.UPDATE_ASKED: _S.UPDATE_IN_PROGRESS,
+        _E.STACK_LOST: _S.CREATE_FAILED,
+        _E.DELETE_ASKED: _S.DELETE_IN_PROGRESS,
+    },
+    _S.UPDATE_COMPLETE: {
+        _E.UPDATE_ASKED: _S.UPDATE_IN_PROGRESS,
+        _E.STACK_LOST: _S.CREATE_FAILED,
+        _E.DELETE_ASKED: _S.DELETE_IN_PROGRESS,
+    },
     _S.DELETE_IN_PROGRESS: {
         _E.DELETE_ASKED: _S.DELETE_IN_PROGRESS,
         _E.DELETED: _S.DELETE_COMPLETE,

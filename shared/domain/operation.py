@@ -138,11 +138,25 @@ FLOWS: dict[OperationKind, Flow] = {
             handovers={(_R, _P): "bay.resize.planned"},
         ),
         Flow(
+            OperationKind.ROTATE_CREDENTIALS,
+            (
+                Step("rotate_credentials.seal", _P, "Encrypt the new cloud credential to every node"),
+                Step("rotate_credentials.wait", _P, "Wait for the nodes to use it"),
+                Step("rotate_credentials.revoke", _P, "Revoke the old cloud credential"),
+            ),
+            done=BayEvent.UPDATED,
+            broke=BayEvent.UPDATE_BROKE,
+            requested="bay.credentials.rotation.requested",
+            finished="bay.credentials.rotated",
+            handovers={},
+        ),
+        Flow(
             OperationKind.DELETE,
             (
+                Step("delete.credentials", _P, "Revoke the nodes' cloud credential"),
+                Step("delete.attached", _P, "Remove what the bay's own services made in the cloud"),
                 Step("delete.stack", _P, "Ask Heat to delete every stack of the bay"),
                 Step("delete.follow", _P, "Wait for Heat to remove the servers"),
-                Step("delete.credentials", _P, "Revoke the nodes' cloud credential"),
                 Step("delete.authorities", _C, "Destroy the bay's certificate authorities"),
                 Step("delete.verify", _P, "Make sure that nothing is left in the cloud"),
             ),

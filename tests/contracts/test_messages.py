@@ -73,6 +73,8 @@ def test_the_message_list() -> None:
         "bay.resize.requested": ("api", ("scaler",)),
         "bay.resize.planned": ("scaler", ("provisioner",)),
         "bay.resized": ("provisioner", ("scaler",)),
+        "bay.credentials.rotation.requested": ("api", ("provisioner",)),
+        "bay.credentials.rotated": ("provisioner", ()),
         "bay.delete.requested": ("api", ("provisioner",)),
         "bay.stack.deleted": ("provisioner", ("certs",)),
         "bay.authorities.destroyed": ("certs", ("provisioner",)),

@@ -26,10 +26,11 @@ MAY: dict[str, dict[str, str]] = {
     "bays": {"jb_api": "SIu", "jb_provisioner": "SuD", "jb_certs": "Su", "jb_scaler": "Su"},
     "bus_messages": dict.fromkeys(SERVICE_ROLES, "SIUD"),
     "certificate_audit": {"jb_api": "I", "jb_provisioner": "I", "jb_certs": "SI"},
-    "certificates": {"jb_api": "S", "jb_certs": "SIUD"},
+    "certificates": {"jb_api": "S", "jb_provisioner": "s", "jb_certs": "SIUD"},
     "cloud_credentials": {"jb_api": "sIu", "jb_provisioner": "SUD"},
     "dead_letters": {"jb_api": "SIUD", "jb_provisioner": "I", "jb_certs": "I", "jb_scaler": "I"},
-    "node_reports": {"jb_api": "SIU", "jb_scaler": "S"},
+    "node_credentials": {"jb_api": "S", "jb_provisioner": "SIUD"},
+    "node_reports": {"jb_api": "SIU", "jb_provisioner": "S", "jb_scaler": "S"},
     "nodegroups": {"jb_api": "SIUD", "jb_provisioner": "S", "jb_certs": "S", "jb_scaler": "S"},
     "nodes": {"jb_api": "S", "jb_provisioner": "SIUD", "jb_certs": "S", "jb_scaler": "S"},
     "operation_steps": {"jb_api": "SIu", "jb_provisioner": "Su", "jb_certs": "Su", "jb_scaler": "Su"},
@@ -44,7 +45,6 @@ MAY: dict[str, dict[str, str]] = {
 
 # What a partial right must not cover.
 FORBIDDEN_COLUMNS = {
-    ("jb_api", "UPDATE", "bays"): {"id", "project_id", "stack_id", "spec", "api_address", "generation"},
     ("jb_provisioner", "UPDATE", "bays"): {"id", "project_id", "wanted", "master_count", "spec"},
     ("jb_certs", "UPDATE", "bays"): {"wanted", "node_count", "stack_id", "spec"},
     ("jb_scaler", "UPDATE", "bays"): {"wanted", "node_count", "stack_id", "spec"},
@@ -68,6 +68,7 @@ FORBIDDEN_COLUMNS = {
     ("jb_certs", "SELECT", "attestations"): {"secret"},
     ("jb_certs", "UPDATE", "attestations"): {"bay_id", "server_id", "role", "csr", "csr_digest", "proven", "node_name"},
     ("jb_provisioner", "UPDATE", "attestations"): {"bay_id", "server_id", "role", "csr", "csr_digest", "shared"},
+    ("jb_api", "UPDATE", "bays"): {"id", "project_id", "stack_id", "stack_seen", "spec", "api_address", "generation"},
     ("jb_api", "SELECT", "cloud_credentials"): {"sealed"},
     ("jb_api", "SELECT", "stack_renders"): {"parameters", "files", "environment"},
     ("jb_scaler", "SELECT", "stack_renders"): {"parameters", "files", "environment"},

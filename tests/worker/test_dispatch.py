@@ -283,7 +283,7 @@ async def test_a_delete_starts_at_once_when_nobody_holds_the_operation(world: Wo
     assert await world.states(bay_id) == [
         ("create", "superseded", "create.authorities"),
         ("resize", "cancelled", "resize.plan"),
-        ("delete", "active", "delete.stack"),
+        ("delete", "active", "delete.credentials"),
     ]
 
 

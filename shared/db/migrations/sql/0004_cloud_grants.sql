@@ -1,0 +1,7 @@
+-- Who may do what with what is new. The provisioner encrypts, the gateway hands out what only the node can open.
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON node_credentials TO jb_provisioner;
+GRANT SELECT ON node_credentials TO jb_api;
+GRANT SELECT ON node_reports TO jb_provisioner;
+GRANT SELECT (bay_id, serial, profile, requester, state, pem, not_after, created_at) ON certificates TO jb_provisioner;
+GRANT UPDATE (stack_seen, health_status, health_status_reason) ON bays TO jb_provisioner;
