@@ -49,7 +49,7 @@ class BayEvent(StrEnum):
 
 SENTENCES: dict[BayStatus, str] = {
     BayStatus.CREATE_IN_PROGRESS: "The bay is being built.",
-    BayStatus.CREATE_FAILED: "It could not be built, or its stack is gone; its reason says why, and it can only be deleted.",
+    BayStatus.CREATE_FAILED: "It was not built, or its stack is gone; its reason says why, and it can only be deleted.",
     BayStatus.CREATE_COMPLETE: "The bay stands as it was asked for.",
     BayStatus.UPDATE_IN_PROGRESS: "The bay is being changed, or changes wait for it to be built.",
     BayStatus.UPDATE_FAILED: "The last change did not go through; its reason says why, and what was there runs on.",
