@@ -101,7 +101,7 @@ class Link:
             except ERRORS as error:
                 failures += 1
                 self._note(error, failures)
-            pause = min(0.1 * 2**failures, _BACKOFF_CAP)
+            pause = min(0.1 * 2 ** min(failures, 10), _BACKOFF_CAP)  # 2**1024 is no float any more
             await asyncio.sleep(pause * random.uniform(0.7, 1.3))
 
     async def _connect_and_serve(self) -> None:
