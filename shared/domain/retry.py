@@ -22,6 +22,6 @@ _BASE, _CAP, _SPREAD = 2.0, 60.0, 0.3
 
 def backoff(failures: int, *, wish: float | None = None) -> timedelta:
     """2 s doubled with each failure, spread by 30 %, 60 s at most; never sooner than the service's own `wish` (s)."""
-    plain = min(_BASE * 2.0 ** max(failures - 1, 0), _CAP)
+    plain = min(_BASE * 2.0 ** min(max(failures - 1, 0), 10), _CAP)
     spread = min(plain * random.uniform(1 - _SPREAD, 1 + _SPREAD), _CAP)
     return timedelta(seconds=max(spread, wish or 0.0))
