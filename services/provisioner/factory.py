@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.provisioner.attest.members import Members
+from services.provisioner.notified import Notified
 from services.provisioner.settings import ProvisionerSettings
 from shared.bus.port import Bus
 from shared.domain.bay import Bay
@@ -31,6 +32,7 @@ class Deps:
     seal_private_key: str | None
     node_sources: Mapping[str, str]
     members: Members
+    notified: Notified
 
     def project(self, bay: Bay) -> ProjectCloud:
         """The cloud as our service user sees it in the bay's project."""
@@ -45,7 +47,7 @@ class Deps:
 async def open_deps(settings: ProvisionerSettings, wiring: Wiring) -> AsyncIterator[Deps]:
     """Build the context and close its connections at the end."""
     key_file, sources_file = settings.seal_private_key_file, settings.node_sources_file
-    cloud = Cloud.from_settings(settings)
+    cloud = Cloud.from_settings(settings, cloud_wide=settings.cloud_wide_listing)
     try:
         yield Deps(
             engine=wiring.engine,
@@ -55,6 +57,7 @@ async def open_deps(settings: ProvisionerSettings, wiring: Wiring) -> AsyncItera
             seal_private_key=None if key_file is None else read_secret_file(key_file),
             node_sources={} if sources_file is None else sources.parse(sources_file.read_text()),
             members=Members(),
+            notified=Notified(settings, wiring.engine, cloud.stacks, wiring.wake),
         )
     finally:
         await cloud.close()

@@ -23,7 +23,11 @@ def make_app(settings: ProvisionerSettings) -> WorkerApp[Deps]:
         steps=STEPS,
         deps=partial(open_deps, settings),
         handlers={NodeAttestRequested: attest_requested},
-        background=lambda deps: [partial(sweep_forever, deps), partial(attest_forever, deps)],
+        background=lambda deps: [
+            partial(sweep_forever, deps),
+            partial(attest_forever, deps),
+            *deps.notified.loops(),
+        ],
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from shared.openstack.auth import Credential, ServiceAuth, ServiceToken
+from shared.openstack.barbican import BarbicanClient
 from shared.openstack.catalog import Endpoints
 from shared.openstack.cinder import CinderClient
 from shared.openstack.circuit import Gates
@@ -34,6 +35,8 @@ class CloudConfig:
     """Per service."""
     listing_kept: float = 1.0
     token_ttl: float = 300.0
+    cloud_wide: bool = False
+    """Whether to try one listing of the stacks of all projects."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,7 @@ class ProjectCloud:
     glance: GlanceClient
     cinder: CinderClient
     octavia: OctaviaClient
+    barbican: BarbicanClient
     keystone: KeystoneClient
 
 
@@ -67,10 +71,14 @@ class Cloud:
             interface=who.interface,
             ttl=config.token_ttl,
         )
-        self.stacks = StackWatch(lambda project_id: self.for_project(project_id).heat, keep=config.listing_kept)
+        self.stacks = StackWatch(
+            lambda project_id: self.for_project(project_id).heat,
+            everywhere=self.for_service().heat if config.cloud_wide else None,
+            keep=config.listing_kept,
+        )
 
     @classmethod
-    def from_settings(cls, settings: CommonSettings) -> Cloud:
+    def from_settings(cls, settings: CommonSettings, *, cloud_wide: bool = False) -> Cloud:
         """The cloud that a process's settings name."""
         credential = Credential(
             url=settings.keystone_url,
@@ -80,7 +88,12 @@ class Cloud:
             service_project=settings.service_project,
             region=settings.region,
         )
-        config = CloudConfig(credential, call_limit=settings.timing.call_limit, probe_every=5.0 * settings.time_scale)
+        config = CloudConfig(
+            credential,
+            call_limit=settings.timing.call_limit,
+            probe_every=5.0 * settings.time_scale,
+            cloud_wide=cloud_wide,
+        )
         return cls(config, EgressPolicy(allow=settings.egress_allow, deny=settings.egress_deny))
 
     def for_project(self, project_id: str) -> ProjectCloud:
@@ -115,5 +128,6 @@ class Cloud:
             glance=GlanceClient(session),
             cinder=CinderClient(session),
             octavia=OctaviaClient(session),
+            barbican=BarbicanClient(session),
             keystone=KeystoneClient(session),
         )

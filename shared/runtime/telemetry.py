@@ -40,6 +40,14 @@ CIRCUIT_OPEN = Gauge(
     "jeroboam_circuit_open", "1 while calls to a cloud service are held back.", ["service"], registry=REGISTRY
 )
 
+HEAT_NOTIFICATIONS = Counter(
+    "jeroboam_heat_notifications",
+    "Heat's notifications by outcome (ended, under_way, other, rubbish, failed).",
+    ["outcome"],
+    registry=REGISTRY,
+)
+HEAT_LISTENING = Gauge("jeroboam_heat_listening", "1 while what Heat publishes comes to our queue.", registry=REGISTRY)
+
 
 def start_metrics_server(port: int | None, host: str = "127.0.0.1") -> None:
     """Serve the figures at ``/metrics`` from a background thread; None: no endpoint.

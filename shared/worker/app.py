@@ -48,6 +48,8 @@ class Wiring:
 
     engine: AsyncEngine
     bus: Bus
+    wake: Callable[[], None]
+    """To be called when something became due without a step's doing."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +83,8 @@ class WorkerApp(Generic[DepsT]):
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         notifying = open_notifier(self.settings, self.service.value)
-        async with self._wired() as wiring, notifying as notifier, self.deps(wiring) as deps:
-            sweeper = Sweeper(timing=self.settings.timing, concurrency=CONCURRENCY)
+        sweeper = Sweeper(timing=self.settings.timing, concurrency=CONCURRENCY)
+        async with self._wired(sweeper.wake) as wiring, notifying as notifier, self.deps(wiring) as deps:
             relay = OutboxRelay(wiring.engine, wiring.bus, service=self.service.value, notifier=notifier)
 
             def committed() -> None:
@@ -116,7 +118,7 @@ class WorkerApp(Generic[DepsT]):
         return lambda: heartbeat.run(engine, self.service, self.settings.host_or_machine, every)
 
     @contextlib.asynccontextmanager
-    async def _wired(self) -> AsyncIterator[Wiring]:
+    async def _wired(self, wake: Callable[[], None]) -> AsyncIterator[Wiring]:
         notify = notify_as(self.settings, self.service.value)
         engine = make_engine(self.settings.database_url, pool_size=CONCURRENCY, notify=notify)
         bus = make_bus(
@@ -127,7 +129,7 @@ class WorkerApp(Generic[DepsT]):
             redelivery_seconds=30.0 * self.settings.time_scale,
         )
         try:
-            yield Wiring(engine, bus)
+            yield Wiring(engine, bus, wake)
         finally:
             await bus.close()
             await engine.dispose()

@@ -23,10 +23,11 @@ class Superseded(JeroboamError):
 
 @dataclass(frozen=True)
 class Done:
-    """The step is finished. `memo` is kept for later steps of the operation."""
+    """The step is finished. `memo` is kept for later steps of the operation, `note` with the step for people."""
 
     apply: Apply | None = None
     memo: Mapping[str, object] = field(default_factory=dict)
+    note: str | None = None
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class Wait:
     note: str | None = None
     memo: Mapping[str, object] = field(default_factory=dict)
     apply: Apply | None = None
+    until_told: bool = False
+    """Whether a hint that there is something to see may cut the wait short: not when the time itself matters."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class Back:
     step: str
     seconds: float
     memo: Mapping[str, object] = field(default_factory=dict)
+    note: str | None = None
 
 
 @dataclass(frozen=True)

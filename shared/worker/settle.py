@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import assert_never
+from typing import Final, assert_never
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from shared.db.repositories import claims
-from shared.domain.advice import failure
+from shared.db.repositories import bays, claims
+from shared.domain.advice import LONGEST, failure
 from shared.domain.bay import Operation
 from shared.domain.errors import CloudError
-from shared.domain.operation import FLOWS, OperationState, Service
+from shared.domain.operation import FLOWS, OperationKind, OperationState, Service
 from shared.domain.retry import FAILURES_ALLOWED, SURPRISES_ALLOWED, backoff
 from shared.worker.outcome import Back, Broke, Done, Outcome, Wait
+
+_log = structlog.get_logger()
+_OBSTACLES: Final = "obstacles"
+"""Where a forced deletion keeps what it passed over."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +54,14 @@ async def settle(
             if verdict.apply is not None:
                 await verdict.apply(conn)
             delay = timedelta(seconds=verdict.seconds)
-            await claims.wait(conn, operation, delay, note=verdict.note, memo=verdict.memo)
+            await claims.wait(
+                conn, operation, delay, note=verdict.note, memo=verdict.memo, until_told=verdict.until_told
+            )
         case Back():
             step = FLOWS[operation.kind].step(verdict.step)
             delay = timedelta(seconds=verdict.seconds)
-            await claims.go_on(conn, operation, step, memo=verdict.memo, service=service, delay=delay)
+            note = verdict.note
+            await claims.go_on(conn, operation, step, memo=verdict.memo, service=service, delay=delay, note=note)
         case Broke():
             if verdict.apply is not None:
                 await verdict.apply(conn)
@@ -78,8 +86,40 @@ async def fail(
     service: Service,
     faults: Mapping[str, str] | None = None,
 ) -> None:
-    """End the operation with a reason that people read as the bay's status_reason."""
+    """End the operation with a reason that people read as the bay's status_reason.
+
+    A deletion that an administrator forced does not end: the obstacle is recorded, and the next step does what it can.
+    """
+    if operation.kind is OperationKind.DELETE and await bays.is_forced(conn, operation.bay_id):
+        await _pass_over(conn, operation, reason, service)
+        return
     await claims.finish(conn, operation, OperationState.FAILED, error=reason, service=service, faults=faults)
+
+
+async def _pass_over(conn: AsyncConnection, operation: Operation, reason: str, service: Service) -> None:
+    """The obstacle goes to log, history and the bay's status_reason; with the last step the row goes all the same."""
+    obstacles = [*_obstacles(operation), reason]
+    _log.warning("obstacle passed over", bay=str(operation.bay_id), step=operation.step, reason=reason)
+    await bays.tell_obstacle(conn, operation.bay_id, reason, operation.id)
+    following = FLOWS[operation.kind].next_after(operation.step)
+    if following is None:
+        await claims.finish(conn, operation, OperationState.DONE, error=_left_behind(obstacles), service=service)
+    else:
+        memo = {_OBSTACLES: obstacles}
+        await claims.go_on(conn, operation, following, memo=memo, service=service, note=reason)
+
+
+def _obstacles(operation: Operation) -> list[str]:
+    kept = operation.memo.get(_OBSTACLES)
+    return [str(one) for one in kept] if isinstance(kept, list) else []
+
+
+def _left_behind(obstacles: Sequence[str]) -> str | None:
+    """What the last row of a bay's history says after a forced deletion; None where nothing stood in the way."""
+    if not obstacles:
+        return None
+    told = " ".join(dict.fromkeys(obstacles))
+    return f"Deleted by force. What stood in the way: {told}"[:LONGEST]
 
 
 async def _done(conn: AsyncConnection, operation: Operation, verdict: Done, service: Service) -> None:
@@ -87,9 +127,10 @@ async def _done(conn: AsyncConnection, operation: Operation, verdict: Done, serv
         await verdict.apply(conn)
     following = FLOWS[operation.kind].next_after(operation.step)
     if following is None:
-        await claims.finish(conn, operation, OperationState.DONE, error=None, service=service)
+        error = _left_behind(_obstacles(operation))
+        await claims.finish(conn, operation, OperationState.DONE, error=error, service=service)
     else:
-        await claims.go_on(conn, operation, following, memo=verdict.memo, service=service)
+        await claims.go_on(conn, operation, following, memo=verdict.memo, service=service, note=verdict.note)
 
 
 async def _trouble(conn: AsyncConnection, operation: Operation, error: CloudError, service: Service) -> None:
@@ -128,4 +169,4 @@ def _sentence(operation: Operation) -> str:
 
 
 def _note(verdict: Wait | Back) -> str:
-    return (verdict.note or "") if isinstance(verdict, Wait) else ""
+    return verdict.note or ""

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, Row, and_, cast, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, Text, and_, cast, func, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.db.repositories import bays
@@ -38,6 +38,8 @@ _ENDS = func.coalesce(
     # What had to queue has no deadline in its row: its minutes run from its start, which nobody knew when it was asked.
     _STARTED + func.make_interval(0, 0, 0, 0, 0, func.nullif(operations.c.request[queue.TIMEOUT].as_integer(), 0)),
 )
+UNTIL_TOLD: Final = "until_told"
+"""In the memo of an operation that waits: a hint may cut the wait short."""
 _FREE_AGAIN: dict[str, object] = {"lease_token": None, "lease_until": None}
 
 
@@ -97,9 +99,18 @@ async def renew(conn: AsyncConnection, operation: Operation, *, lease: float) ->
 
 
 async def wait(
-    conn: AsyncConnection, operation: Operation, delay: timedelta, *, note: str | None, memo: Mapping[str, object]
+    conn: AsyncConnection,
+    operation: Operation,
+    delay: timedelta,
+    *,
+    note: str | None,
+    memo: Mapping[str, object],
+    until_told: bool = False,
 ) -> None:
-    """The step worked and wants to look again after `delay`; nothing is counted against it."""
+    """The step worked and wants to look again after `delay`; nothing is counted against it.
+
+    With `until_told`, a hint may cut the delay short (`hasten`).
+    """
     await _write(
         conn,
         operation,
@@ -107,7 +118,7 @@ async def wait(
         attempt=0,
         failures=0,
         surprises=0,
-        memo=_merged(memo),
+        memo=_merged({**memo, UNTIL_TOLD: True} if until_told else memo),
         next_run_at=func.now() + delay,
     )
     await _step_now(conn, operation, StepState.WAITING, note=note)
@@ -124,6 +135,7 @@ async def retry(
         attempt=0,
         failures=failures,
         surprises=surprises,
+        memo=_merged({}),
         next_run_at=func.now() + delay,
     )
     await _step_now(conn, operation, StepState.WAITING, note=note)
@@ -137,12 +149,16 @@ async def go_on(
     memo: Mapping[str, object],
     service: Service,
     delay: timedelta = timedelta(0),
+    note: str | None = None,
 ) -> None:
-    """The step is done, or sends the operation back: `step` is next, after `delay`. Another service is told."""
+    """The step is done, or sends the operation back: `step` is next, after `delay`. Another service is told.
+
+    `note` is kept with the step that this was.
+    """
     flow = FLOWS[operation.kind]
     fresh = {"attempt": 0, "failures": 0, "surprises": 0, "memo": _merged(memo), "next_run_at": func.now() + delay}
     await _write(conn, operation, **_FREE_AGAIN, **fresh, step=step.name, service=step.service.value)
-    await _step_now(conn, operation, StepState.DONE, note=None)
+    await _step_now(conn, operation, StepState.DONE, note=note)
     if step.service is not service:
         handover = flow.handovers[service, step.service]
         await queue.tell(conn, service.value, handover, operation.id, operation.bay_id)
@@ -225,7 +241,9 @@ async def _step_now(conn: AsyncConnection, operation: Operation, state: StepStat
 
 
 def _merged(memo: Mapping[str, object]) -> ColumnElement[Any]:
-    return operations.c.memo.op("||")(cast(dict(memo), operations.c.memo.type))
+    """What is remembered already and this; whether the last wait could be cut short says nothing of the next one."""
+    kept = operations.c.memo.op("-")(literal(UNTIL_TOLD, Text))
+    return kept.op("||")(cast(dict(memo), operations.c.memo.type))
 
 
 def _operation(row: Row[Any]) -> Operation:
