@@ -75,9 +75,7 @@ class Authority:
 
     def __init__(self, certificate_pem: str, key_der: bytes) -> None:
         """Raises ValueError when the key is unreadable, of another kind than we make, or not the certificate's."""
-        key = load_der_private_key(key_der, password=None)
-        if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
-            raise ValueError("an authority's key must be EC or RSA")  # noqa: TRY004 - the value is wrong, not the call
+        key = _authority_key(key_der)
         self._certificate = x509.load_pem_x509_certificate(certificate_pem.encode())
         if key.public_key() != self._certificate.public_key():
             raise ValueError("the key does not belong to the authority's certificate")
@@ -104,9 +102,14 @@ class Authority:
         return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own)
 
 
-def make_authority(common_name: str, kind: KeyKind, serial: int, now: datetime, validity: timedelta) -> NewAuthority:
-    """Make a self-signed CA with Magnum's properties (contract §5.2). RSA takes about 60 ms of CPU: use a thread."""
-    key = new_key(kind)
+def new_authority_key(kind: KeyKind) -> bytes:
+    """A private key for an authority (PKCS#8 DER, not encrypted). RSA takes about 60 ms of CPU: use a thread."""
+    return new_key(kind).private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+
+
+def make_authority(common_name: str, key_der: bytes, serial: int, now: datetime, validity: timedelta) -> NewAuthority:
+    """Make a self-signed CA with Magnum's properties (contract §5.2), of this key. Raises ValueError as `Authority`."""
+    key = _authority_key(key_der)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
     intent = Intent(serial, now - BACKDATED, (now + validity).replace(microsecond=0))
     builder = (
@@ -116,8 +119,7 @@ def make_authority(common_name: str, kind: KeyKind, serial: int, now: datetime, 
         .add_extension(_ONLY_CERT_SIGN, critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     )
-    private = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-    return NewAuthority(_sign(builder, key), private, intent.not_after)
+    return NewAuthority(_sign(builder, key), key_der, intent.not_after)
 
 
 _ONLY_CERT_SIGN: Final = x509.KeyUsage(
@@ -131,6 +133,13 @@ _ONLY_CERT_SIGN: Final = x509.KeyUsage(
     encipher_only=False,
     decipher_only=False,
 )
+
+
+def _authority_key(key_der: bytes) -> AuthorityKey:
+    key = load_der_private_key(key_der, password=None)
+    if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
+        raise ValueError("an authority's key must be EC or RSA")  # noqa: TRY004 - the value is wrong, not the call
+    return key
 
 
 def _builder(subject: x509.Name, issuer: x509.Name, intent: Intent) -> x509.CertificateBuilder:

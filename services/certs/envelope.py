@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from shared.db.repositories.authorities import SealedKey
 from shared.domain.errors import JeroboamError
 
-_KEY_BYTES: Final = 32
+KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
 
 
@@ -45,8 +45,8 @@ class MasterKey:
             secret = base64.b64decode(text.strip(), validate=True)
         except (binascii.Error, ValueError):
             raise EnvelopeError("The master key must be 32 bytes in base64.") from None
-        if len(secret) != _KEY_BYTES:
-            raise EnvelopeError(f"The master key must have {_KEY_BYTES} bytes, this one has {len(secret)}.")
+        if len(secret) != KEY_BYTES:
+            raise EnvelopeError(f"The master key must have {KEY_BYTES} bytes, this one has {len(secret)}.")
         return cls(hashlib.sha256(b"jeroboam master key id" + secret).hexdigest()[:16], secret)
 
 
@@ -60,7 +60,7 @@ class Envelope:
     def seal(self, key: bytes, *, bay_id: UUID, authority_id: UUID) -> SealedKey:
         """Encrypt `key` so that it opens only for this bay and authority."""
         owner = _owner(bay_id, authority_id)
-        data_key = AESGCM.generate_key(8 * _KEY_BYTES)
+        data_key = AESGCM.generate_key(8 * KEY_BYTES)
         return SealedKey(
             key_id=self._master.id,
             wrapped_key=_encrypt(self._wrap, data_key, owner),

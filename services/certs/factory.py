@@ -12,13 +12,17 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.certs.envelope import Envelope
+from services.certs.envelope import MasterKey
 from services.certs.key_cache import KeyCache
 from services.certs.key_pool import KeyPool
+from services.certs.key_store import BarbicanKeys, DatabaseKeys, Keys
+from services.certs.master_key import EnvelopeSource
 from services.certs.nodes import NodeCertificates
 from services.certs.settings import CertsSettings
 from services.certs.signer import Signer
 from shared.bus.port import Bus
+from shared.openstack.barbican import BarbicanClient
+from shared.openstack.cloud import Cloud
 from shared.worker.app import Wiring
 
 CPU_THREADS: Final = 2
@@ -31,7 +35,7 @@ class Deps:
 
     engine: AsyncEngine
     bus: Bus
-    envelope: Envelope
+    keys: Keys
     cache: KeyCache
     cpu: Executor
     validity: timedelta
@@ -42,16 +46,18 @@ class Deps:
 
 
 @contextlib.asynccontextmanager
-async def open_deps(settings: CertsSettings, envelope: Envelope, wiring: Wiring) -> AsyncIterator[Deps]:
-    """Build the context; at its end no signature is left half made."""
+async def open_deps(settings: CertsSettings, master: MasterKey | None, wiring: Wiring) -> AsyncIterator[Deps]:
+    """Build the context; at its end no signature is left half made. The cloud is used for Barbican only."""
+    cloud = Cloud.from_settings(settings)
+    keys = make_keys(settings, master, cloud.for_service().barbican)
     cpu = ThreadPoolExecutor(CPU_THREADS, thread_name_prefix="certs-cpu")
     cache = KeyCache(settings.key_cache_size, settings.key_cache_seconds)
-    signer = Signer(wiring.engine, envelope, cache, cpu, settings.validity, settings.node_validity)
+    signer = Signer(wiring.engine, keys, cache, cpu, settings.validity, settings.node_validity)
     try:
         yield Deps(
             engine=wiring.engine,
             bus=wiring.bus,
-            envelope=envelope,
+            keys=keys,
             cache=cache,
             cpu=cpu,
             validity=settings.validity,
@@ -62,3 +68,11 @@ async def open_deps(settings: CertsSettings, envelope: Envelope, wiring: Wiring)
         )
     finally:
         await asyncio.to_thread(cpu.shutdown, cancel_futures=True)
+        await cloud.close()
+
+
+def make_keys(settings: CertsSettings, master: MasterKey | None, barbican: BarbicanClient) -> Keys:
+    """The places for keys, as the settings choose."""
+    database = DatabaseKeys(EnvelopeSource(master, settings.master_key_secret, barbican))
+    in_barbican = BarbicanKeys(barbican)
+    return Keys(in_barbican if settings.certificate_store == "barbican" else database, database, in_barbican)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from services.certs.envelope import Envelope, EnvelopeError
+from services.certs.envelope import EnvelopeError
 from services.certs.factory import Deps, open_deps
 from services.certs.handlers import node_attested, sign_requested, sweep_forever
 from services.certs.master_key import load_master_key
@@ -19,12 +19,12 @@ from shared.worker.app import WorkerApp
 
 def make_app(settings: CertsSettings) -> WorkerApp[Deps]:
     """The worker. Raises EnvelopeError for an unusable master key, before anything is connected."""
-    envelope = Envelope(load_master_key(settings))
+    master = load_master_key(settings)
     return WorkerApp(
         service=Service.CERTS,
         settings=settings,
         steps=STEPS,
-        deps=partial(open_deps, settings, envelope),
+        deps=partial(open_deps, settings, master),
         handlers={CertificateSignRequested: sign_requested, NodeAttested: node_attested},
         background=lambda deps: [partial(sweep_forever, deps), deps.rsa_keys.fill_forever],
     )

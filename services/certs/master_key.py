@@ -1,20 +1,23 @@
-"""Where the key-encryption key comes from: a file that only we can read, or the environment."""
+"""Where the key-encryption key comes from: a file that only we can read, the environment, or Barbican."""
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import os
 import stat
 from pathlib import Path
 from typing import Final
 
-from services.certs.envelope import EnvelopeError, MasterKey
+from services.certs.envelope import KEY_BYTES, Envelope, EnvelopeError, MasterKey
 from services.certs.settings import CertsSettings
+from shared.openstack.barbican import BarbicanClient
 
 _LONGEST: Final = 1024
 
 
-def load_master_key(settings: CertsSettings) -> MasterKey:
-    """The master key that the settings name.
+def load_master_key(settings: CertsSettings) -> MasterKey | None:
+    """The master key that the settings name; None when it lies in Barbican, or there is none.
 
     Raises:
         EnvelopeError: the file is missing, can be read by others, or does not hold 32 bytes in base64.
@@ -23,7 +26,38 @@ def load_master_key(settings: CertsSettings) -> MasterKey:
         return MasterKey.from_base64(_read_private(settings.master_key_file))
     if settings.master_key is not None:
         return MasterKey.from_base64(settings.master_key.get_secret_value())
-    raise EnvelopeError("No master key is set.")
+    return None
+
+
+class EnvelopeSource:
+    """The envelope, had by calling this. A master key in Barbican is fetched at first use and kept in memory."""
+
+    def __init__(self, master: MasterKey | None, secret: str | None, barbican: BarbicanClient) -> None:
+        """`master` is the key itself, else `secret` the address of the one in Barbican; neither: there is none."""
+        self._envelope = None if master is None else Envelope(master)
+        self._secret, self._barbican = secret, barbican
+        self._lock = asyncio.Lock()
+
+    async def __call__(self) -> Envelope:
+        """The envelope.
+
+        Raises:
+            EnvelopeError: there is no master key, or the secret is gone or holds something else.
+            CloudError: Barbican cannot be asked now, or refuses.
+        """
+        async with self._lock:
+            if self._envelope is None:
+                self._envelope = Envelope(await self._fetch())
+            return self._envelope
+
+    async def _fetch(self) -> MasterKey:
+        if self._secret is None:
+            raise EnvelopeError("No master key is set, which the keys in the database are sealed under.")
+        payload = await self._barbican.payload(self._secret)
+        if payload is None:
+            raise EnvelopeError(f"The master key is not in Barbican: {self._secret}")
+        raw = len(payload) == KEY_BYTES
+        return MasterKey.from_base64(base64.b64encode(payload).decode() if raw else payload.decode("ascii", "replace"))
 
 
 def _read_private(path: Path) -> str:

@@ -5,7 +5,7 @@
     3. For a master whose driver says so: encrypt the bay's service-account key to the certificate just issued.
     4. Commit that it is finished. A process that dies before leaves it to the message again, the sweep, or the node.
 
-What is shared is CMS EnvelopedData of a JSON object, file name to content. Only an RSA key can open it.
+What is shared is CMS EnvelopedData of a JSON object, file name to content.
 """
 
 from __future__ import annotations
@@ -18,16 +18,7 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.ciphers.algorithms import AES256
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_der_private_key,
-    pkcs7,
-)
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_der_private_key
 
 from services.certs.node_plans import MASTER, role_of
 from services.certs.profiles import Refused
@@ -37,6 +28,7 @@ from shared.db.repositories.attestations import Attestation, AttestState
 from shared.db.repositories.authorities import SERVICE_ACCOUNT
 from shared.db.repositories.sign_requests import NODE_PREFIX, SignState
 from shared.domain.node_profiles import NODE
+from shared.pki_client import sealed_for
 from shared.runtime import failpoint
 
 log = logging.getLogger(__name__)
@@ -57,7 +49,7 @@ class NodeCertificates:
         Returns the attestation as it was found, None when it (or its bay) is gone.
 
         Raises:
-            EnvelopeError: a key cannot be opened with this process's master key.
+            EnvelopeError, CloudError: a key cannot be opened (see `Signer.decide`).
         """
         async with self.signer.engine.connect() as conn:  # 1
             attestation = await attestations.get(conn, attestation_id)
@@ -111,20 +103,15 @@ class NodeCertificates:
             if not self.signer.drivers(bay.driver).shares_service_account:
                 return None
             public = await authorities.current(conn, bay_id, SERVICE_ACCOUNT)
-            sealed = None if public is None else await authorities.sealed_key(conn, public.id)
+            stored = None if public is None else await authorities.stored_key(conn, public.id)
             certificate = await attestations.certificate_of(conn, attestation.id, NODE_PREFIX + NODE)
-        if public is None or sealed is None or certificate is None:
+        if public is None or stored is None or certificate is None:
             raise Refused("The bay has no service-account key.")
-        key = self.signer.envelope.open(sealed, bay_id=bay_id, authority_id=public.id)
+        key = await self.signer.keys.open(stored, public)
         return await asyncio.get_running_loop().run_in_executor(self.signer.cpu, _enveloped, key, certificate)
 
 
 def _enveloped(key_der: bytes, certificate_pem: str) -> str:
-    recipient = x509.load_pem_x509_certificate(certificate_pem.encode())
-    if not isinstance(recipient.public_key(), rsa.RSAPublicKey):
-        raise Refused("What masters share can be encrypted to an RSA key only; this key is of another kind.")
     key = load_der_private_key(key_der, password=None)
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
-    builder = pkcs7.PKCS7EnvelopeBuilder().set_data(json.dumps({_FILE: pem}).encode()).add_recipient(recipient)
-    builder = builder.set_content_encryption_algorithm(AES256)
-    return builder.encrypt(Encoding.PEM, [pkcs7.PKCS7Options.Binary]).decode()
+    return sealed_for(certificate_pem, json.dumps({_FILE: pem}).encode())

@@ -26,8 +26,8 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.certs.authority import Authority, Intent
-from services.certs.envelope import Envelope
 from services.certs.key_cache import KeyCache
+from services.certs.key_store import KeyGone, Keys
 from services.certs.node_plans import profile_of
 from services.certs.profiles import LeafPlan, Refused, plan_leaf, plan_node
 from shared.db.repositories import attestations, authorities, bays, sign_requests
@@ -49,7 +49,7 @@ class Signer:
     """Decides sign requests. `cpu` runs what takes CPU, so that the event loop stays free."""
 
     engine: AsyncEngine
-    envelope: Envelope
+    keys: Keys
     cache: KeyCache
     cpu: Executor
     validity: timedelta
@@ -62,7 +62,8 @@ class Signer:
         Returns the request as it was found, None when it (or its bay) is gone.
 
         Raises:
-            EnvelopeError: the authority's key cannot be opened with this process's master key.
+            EnvelopeError: the authority's key cannot be opened with this process's master key, or is lost.
+            CloudError: it lies in Barbican, which cannot be asked now.
         """
         async with self.engine.connect() as conn:  # 1
             request = await sign_requests.get(conn, request_id)
@@ -144,16 +145,19 @@ class Signer:
         return await sign_requests.intend(conn, request, authority, serial=serial, subject=subject, validity=validity)
 
     async def _open(self, authority_id: UUID) -> Authority:
-        """The authority with its key in memory. Raises Refused when the key was destroyed, EnvelopeError."""
+        """The authority with its key in memory. Raises Refused when the key was destroyed, and as `decide`."""
         cached = self.cache.get(authority_id)
         if cached is not None:
             return cached
         async with self.engine.connect() as conn:
             public = await authorities.get(conn, authority_id)
-            sealed = await authorities.sealed_key(conn, authority_id)
-        if public is None or sealed is None:
+            stored = await authorities.stored_key(conn, authority_id)
+        if public is None or stored is None:
             raise Refused("The key of the bay's certificate authority was destroyed.")
-        key = self.envelope.open(sealed, bay_id=public.bay_id, authority_id=authority_id)
+        try:
+            key = await self.keys.open(stored, public)
+        except KeyGone as gone:
+            raise Refused(str(gone)) from None
         authority = await self._compute(Authority, public.certificate, key)
         self.cache.put(authority_id, authority)
         return authority

@@ -9,16 +9,18 @@ import asyncio
 import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 from uuid import uuid4
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_private_key
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.certs.authority import make_authority
+from services.certs.authority import make_authority, new_authority_key
 from services.certs.factory import Deps
+from services.certs.key_store import KeyOwner
 from shared.db.repositories import authorities
-from shared.db.repositories.authorities import FIRST_GENERATION, KINDS, SERVICE_ACCOUNT, Authority, SealedKey
+from shared.db.repositories.authorities import FIRST_GENERATION, KINDS, SERVICE_ACCOUNT, Authority, StoredKey
 from shared.domain.bay import Bay
 from shared.domain.errors import InvalidInput
 from shared.pki_client import KeyKind
@@ -30,7 +32,7 @@ _NAME_BYTES: Final = 64  # X.520's bound of a common name
 async def create_authorities(ctx: StepContext[Deps]) -> Outcome:
     """Make the authorities that the bay does not have yet, and the service-account key where its masters share one.
 
-    Keys are encrypted before they leave this function.
+    Keys are where they stay before this returns, one after the other: what one try left is found by the next.
     """
     try:
         driver = ctx.deps.signer.drivers(ctx.bay.driver)
@@ -39,11 +41,9 @@ async def create_authorities(ctx: StepContext[Deps]) -> Outcome:
     async with ctx.deps.engine.connect() as conn:
         present = await authorities.current_all(conn, ctx.bay.id)
         has_shared = await authorities.current(conn, ctx.bay.id, SERVICE_ACCOUNT) is not None
-    missing = [kind for kind in KINDS if kind not in present]
-    key_kind = KeyKind(driver.ca_key)
-    made = await asyncio.gather(*(_make(ctx.deps, ctx.bay, kind, key_kind) for kind in missing))
+    made = [await _make(ctx, kind, KeyKind(driver.ca_key)) for kind in KINDS if kind not in present]
     if driver.shares_service_account and not has_shared:
-        made.append(await _service_account(ctx.deps, ctx.bay))
+        made.append(await _service_account(ctx))
 
     async def write(conn: AsyncConnection) -> None:
         for authority, key in made:
@@ -53,7 +53,13 @@ async def create_authorities(ctx: StepContext[Deps]) -> Outcome:
 
 
 async def destroy_authorities(ctx: StepContext[Deps]) -> Outcome:
-    """Remove the bay's keys for good; its certificates stay readable until the bay's row goes."""
+    """Remove the bay's keys for good; its certificates stay readable until the bay's row goes.
+
+    What is outside of the database goes first: a step that dies before its rows are gone finds them again.
+    """
+    async with ctx.deps.engine.connect() as conn:
+        stored = await authorities.stored_keys(conn, ctx.bay.id)
+    await ctx.deps.keys.destroy(ctx.bay.id, stored, ctx.guard)
 
     async def write(conn: AsyncConnection) -> None:
         for authority_id in await authorities.destroy_keys(conn, ctx.bay.id):
@@ -68,28 +74,24 @@ STEPS: Final[Mapping[str, StepFunction[Deps]]] = {
 }
 
 
-async def _make(deps: Deps, bay: Bay, kind: str, key_kind: KeyKind) -> tuple[Authority, SealedKey]:
-    made = await asyncio.get_running_loop().run_in_executor(
-        deps.cpu,
-        make_authority,
-        _common_name(bay),
-        key_kind,
-        secrets.randbits(128),
-        datetime.now(UTC),
-        deps.validity,
-    )
-    public = Authority(uuid4(), bay.id, kind, FIRST_GENERATION, made.certificate, made.not_after)
-    return public, deps.envelope.seal(made.key, bay_id=bay.id, authority_id=public.id)
+async def _make(ctx: StepContext[Deps], kind: str, key_kind: KeyKind) -> tuple[Authority, StoredKey]:
+    owner, deps = KeyOwner(uuid4(), ctx.bay.id, kind, FIRST_GENERATION), ctx.deps
+    compute = partial(asyncio.get_running_loop().run_in_executor, deps.cpu)
+    kept = await deps.keys.keep(owner, lambda: compute(new_authority_key, key_kind), ctx.guard)
+    serial, now = secrets.randbits(128), datetime.now(UTC)
+    made = await compute(make_authority, _common_name(ctx.bay), kept.key, serial, now, deps.validity)
+    public = Authority(owner.authority_id, ctx.bay.id, kind, owner.generation, made.certificate, made.not_after)
+    return public, kept.stored
 
 
-async def _service_account(deps: Deps, bay: Bay) -> tuple[Authority, SealedKey]:
-    """A key pair, no authority: it stands among them to be encrypted, kept and destroyed as they are."""
-    key = await deps.rsa_keys.take()
-    public = load_der_private_key(key, password=None).public_key()
+async def _service_account(ctx: StepContext[Deps]) -> tuple[Authority, StoredKey]:
+    """A key pair, no authority: it stands among them to be kept and destroyed as they are."""
+    owner, deps = KeyOwner(uuid4(), ctx.bay.id, SERVICE_ACCOUNT, FIRST_GENERATION), ctx.deps
+    kept = await deps.keys.keep(owner, deps.rsa_keys.take, ctx.guard)
+    public = load_der_private_key(kept.key, password=None).public_key()
     pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
     ends = datetime.now(UTC).replace(microsecond=0) + deps.validity
-    record = Authority(uuid4(), bay.id, SERVICE_ACCOUNT, FIRST_GENERATION, pem, ends)
-    return record, deps.envelope.seal(key, bay_id=bay.id, authority_id=record.id)
+    return Authority(owner.authority_id, ctx.bay.id, SERVICE_ACCOUNT, owner.generation, pem, ends), kept.stored
 
 
 def _common_name(bay: Bay) -> str:

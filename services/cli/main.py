@@ -6,6 +6,7 @@ import typer
 
 from services.cli import db
 from services.cli.demo import demo
+from services.cli.doctor.command import doctor
 from services.cli.up import up
 from shared.runtime import logging
 
@@ -25,4 +26,5 @@ def prepare() -> None:
 
 app.command()(demo)
 app.command()(up)
+app.command()(doctor)
 app.add_typer(db.app, name="db")

@@ -11,7 +11,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from shared.db.engine import async_url
@@ -56,10 +56,19 @@ async def _current(dsn: str) -> tuple[str | None, str | None]:
     engine = create_async_engine(async_url(dsn), poolclass=NullPool)
     try:
         async with engine.connect() as conn:
-            found = await conn.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
+            return await revision(conn), newest()
     finally:
         await engine.dispose()
-    return found, ScriptDirectory.from_config(_config(None)).get_current_head()
+
+
+async def revision(conn: AsyncConnection) -> str | None:
+    """The database's revision; None when it is empty."""
+    return await conn.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
+
+
+def newest() -> str | None:
+    """The newest revision that this code knows."""
+    return ScriptDirectory.from_config(_config(None)).get_current_head()
 
 
 def _config(connection: Connection | None) -> Config:

@@ -11,7 +11,7 @@ from shared.openstack.errors import title
 # Other names under which a service's catalog entry is found (the service types authority's aliases).
 _ALIASES = {"volumev3": ("block-storage",), "block-storage": ("volumev3",), "orchestration": ("heat",)}
 # Services whose endpoint is registered with or without the version: appended when it is missing.
-_VERSIONS = {"identity": "v3", "network": "v2.0", "image": "v2"}
+_VERSIONS = {"identity": "v3", "network": "v2.0", "image": "v2", "key-manager": "v1"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from shared.domain.errors import CloudError
 _RETRYABLE = frozenset({408, 409, 425, 429})
 _LONGEST = 600
 _TITLES = {
+    "key-manager": "Barbican",
     "load-balancer": "Octavia",
     "identity": "Keystone",
     "orchestration": "Heat",
@@ -63,10 +64,11 @@ class RoleMissing(CloudError):
 
     def __init__(self, *, project_id: str, user: str, user_domain: str, role: str, status: int) -> None:
         grant = f"openstack role add --user {user} --user-domain {user_domain}"
+        # One sentence: Magnum's clients show an error up to the first full stop, and the command is what helps.
         super().__init__(
-            f"The service user {user} has no role in project {project_id}, or the project does not exist or is "
-            f"disabled. The operator grants it for every project of a domain with: {grant} --domain DOMAIN "
-            f"--inherited {role} (or for this one: {grant} --project {project_id} {role}).",
+            f"The service user {user} has no role in project {project_id} (or that is gone or disabled); the operator "
+            f"grants it with: {grant} --project {project_id} {role} (or for every project of a domain: {grant} "
+            f"--domain DOMAIN --inherited {role}).",
             service="identity",
             status=status,
             retryable=False,
@@ -126,7 +128,8 @@ def words(body: bytes) -> str:
     """The sentence for people inside an error body of any OpenStack service; "" when there is none.
 
     The shapes: Heat and Keystone `{"error": {"message"}}`, Neutron `{"NeutronError": {"message"}}`, Nova and Cinder
-    `{"itemNotFound": {"message"}}`, newer services `{"errors": [{"detail"}]}`, Glance `{"message"}` or a web page.
+    `{"itemNotFound": {"message"}}`, newer services `{"errors": [{"detail"}]}`, Barbican `{"title", "description"}`,
+    Glance `{"message"}` or a web page.
     """
     try:
         found = _search(orjson.loads(body))
@@ -142,7 +145,7 @@ def _search(data: object) -> str | None:
         return next(filter(None, map(_search, data)), None)
     if not isinstance(data, dict):
         return None
-    for key in ("message", "detail", "explanation", "faultstring", "title"):
+    for key in ("message", "detail", "explanation", "faultstring", "description", "title"):
         value = data.get(key)
         # Heat wraps: the outer "explanation" is a formula, the inner error.message says what is wrong.
         if isinstance(value, str) and value and not isinstance(data.get("error"), dict):

@@ -1,4 +1,4 @@
-"""What a certificate request asks for: names, addresses, and the kind of its key."""
+"""What a certificate request asks for: names and addresses."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Final
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from shared.domain.errors import InvalidInput
 
@@ -27,8 +26,6 @@ class RequestFacts:
 
     dns_names: frozenset[str]
     addresses: frozenset[str]
-    rsa: bool
-    """Whether its key is RSA, the only kind that CMS can encrypt to everywhere."""
 
 
 def describe_request(csr_pem: str) -> RequestFacts:
@@ -40,14 +37,13 @@ def describe_request(csr_pem: str) -> RequestFacts:
     try:
         request = x509.load_pem_x509_csr(csr_pem.encode())
         names = list(_names(request))
-        is_rsa = isinstance(request.public_key(), rsa.RSAPublicKey)
     except _UNREADABLE:
         raise InvalidInput("This is not a PEM certificate request that can be read.", field="csr") from None
     dns = [name.value.lower() for name in names if isinstance(name, x509.DNSName)]
     addresses = [str(name.value) for name in names if isinstance(name, x509.IPAddress)]
     if len(dns) + len(addresses) != len(names) or any("/" in one for one in addresses):
         raise InvalidInput("The request asks for names that are neither DNS names nor addresses.", field="csr")
-    return RequestFacts(frozenset(dns), frozenset(addresses), is_rsa)
+    return RequestFacts(frozenset(dns), frozenset(addresses))
 
 
 def _names(request: x509.CertificateSigningRequest) -> x509.SubjectAlternativeName | tuple[x509.GeneralName, ...]:

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.hashes import SHA256, HashAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from services.certs.authority import Authority, NewAuthority, make_authority
+from services.certs.authority import Authority, NewAuthority, make_authority, new_authority_key
 from shared.pki_client import KeyKind
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -20,7 +20,7 @@ YEARS = timedelta(days=5 * 365)
 
 
 def new_authority(name: str = "kube", kind: KeyKind = KeyKind.EC_P256) -> tuple[NewAuthority, Authority]:
-    made = make_authority(name, kind, 77, NOW, YEARS)
+    made = make_authority(name, new_authority_key(kind), 77, NOW, YEARS)
     return made, Authority(made.certificate, made.key)
 
 

@@ -41,8 +41,8 @@ async def test_keys_are_encrypted_for_bay_and_authority(world: World) -> None:
     async with world.engine.connect() as conn:
         authority = await authorities.current(conn, world.bay_id, "etcd")
         assert authority is not None
-        record = await authorities.sealed_key(conn, authority.id)
-    assert record is not None
+        record = await authorities.stored_key(conn, authority.id)
+    assert isinstance(record, authorities.SealedKey)
     key = envelope.open(record, bay_id=world.bay_id, authority_id=authority.id)
     load_der_private_key(key, None)
     assert key not in record.sealed

@@ -12,13 +12,16 @@ from typing import ClassVar, Final
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
+from pydantic import SecretStr
 from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.certs.envelope import Envelope, MasterKey
+from services.certs.envelope import MasterKey
 from services.certs.factory import Deps
 from services.certs.key_cache import KeyCache
 from services.certs.key_pool import KeyPool
+from services.certs.key_store import BarbicanKeys, DatabaseKeys, Keys
+from services.certs.master_key import EnvelopeSource
 from services.certs.nodes import NodeCertificates
 from services.certs.signer import Signer
 from services.certs.steps import STEPS
@@ -32,6 +35,10 @@ from shared.domain.bay_state import BayStatus
 from shared.domain.operation import OperationKind, Service
 from shared.drivers.contract import Driver
 from shared.drivers.k8s_fedora_atomic.driver import K8sFedoraAtomic
+from shared.openstack.auth import Credential
+from shared.openstack.barbican import BarbicanClient
+from shared.openstack.cloud import Cloud, CloudConfig
+from shared.runtime.egress import EgressPolicy
 from shared.runtime.settings import Timing
 from shared.worker.dispatch import Dispatcher
 from tests.support.servers import database_url
@@ -67,12 +74,14 @@ class World:
     bay_id: UUID
     cache: KeyCache = field(default_factory=lambda: KeyCache(size=8, ttl=60.0))
     drivers: Callable[[str], Driver] = plain
+    keys: Keys | None = None
+    """Where keys are; None: in the database, and there is no Barbican."""
 
     def signer(self, master_key: str = MASTER_KEY) -> Signer:
         """A signer as another process of the service would have it: with a cache of its own."""
-        envelope = Envelope(MasterKey.from_base64(master_key))
+        keys = self.keys or database_keys(master_key)
         cache = KeyCache(size=8, ttl=60.0)
-        return Signer(self.engine, envelope, cache, self.cpu, VALIDITY, drivers=self.drivers)
+        return Signer(self.engine, keys, cache, self.cpu, VALIDITY, drivers=self.drivers)
 
     async def ask(
         self,
@@ -114,12 +123,12 @@ class World:
         assert found.pem is not None
         return found.pem
 
-    async def run_operation(self, kind: OperationKind, step: str) -> None:
-        """Let the worker's dispatcher run one of our steps of such an operation."""
+    async def run_operation(self, kind: OperationKind, step: str, *, ends: bool = True) -> None:
+        """Let the worker's dispatcher run one of our steps of such an operation; it `ends`, or is to be tried again."""
         deps = Deps(
             engine=self.engine,
             bus=make_bus(amqp_url=None, database_url=self.dsn, service="certs", on_dead=_no_dead_letter),
-            envelope=Envelope(MasterKey.from_base64(MASTER_KEY)),
+            keys=self.keys or database_keys(),
             cache=self.cache,
             cpu=self.cpu,
             validity=VALIDITY,
@@ -131,7 +140,7 @@ class World:
         dispatcher = Dispatcher(Service.CERTS, self.engine, Timing.scaled(1.0), STEPS, deps, committed=lambda: None)
         operation_id = await self._start(kind, step)
         await dispatcher.look_at(operation_id)
-        assert await self.column(f"SELECT step FROM operations WHERE id = '{operation_id}'") != [step]
+        assert ends == (await self.column(f"SELECT step FROM operations WHERE id = '{operation_id}'") != [step])
 
     async def make_authorities(self) -> None:
         """What a new bay gets."""
@@ -164,6 +173,19 @@ class World:
             )
         await admin.dispose()
         return operation_id
+
+
+def database_keys(master_key: str = MASTER_KEY) -> Keys:
+    """Keys in the database under that master key, of a process whose cloud is nowhere."""
+    nowhere = CloudConfig(Credential("http://127.0.0.1:1/v3", "jeroboam", SecretStr("unused")))
+    barbican = Cloud(nowhere, EgressPolicy()).for_service().barbican
+    database = database_place(master_key, barbican)
+    return Keys(database, database, BarbicanKeys(barbican))
+
+
+def database_place(master_key: str, barbican: BarbicanClient) -> DatabaseKeys:
+    """The database alone."""
+    return DatabaseKeys(EnvelopeSource(MasterKey.from_base64(master_key), None, barbican))
 
 
 async def new_bay(dsn: str, name: str) -> UUID:

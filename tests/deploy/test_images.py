@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from shared.runtime.sealing import public_of
-from tests.deploy.files import COMPOSE, DEPLOY, ROOT, load
+from tests.deploy.files import CLOUD, COMPOSE, DEPLOY, ROOT, load
 
 BIN = Path(sys.executable).parent
 DOCKERFILES = [DEPLOY / "Dockerfile", *sorted((DEPLOY / "prove" / "standins").glob("*.Dockerfile"))]
@@ -80,7 +80,7 @@ def test_secrets_are_private_complete_and_made_once(tmp_path: Path) -> None:
     made = tmp_path / "secrets"
     _run(DEPLOY / "make-secrets", "--dir", made, "--keep-owner")
     first = {path.name: path.read_text() for path in made.iterdir()}
-    wanted = {Path(secret["file"]).name for secret in load(COMPOSE)["secrets"].values()}
+    wanted = {Path(one["file"]).name for file in (COMPOSE, CLOUD) for one in load(file)["secrets"].values()}
     assert set(first) == wanted
     assert all(path.stat().st_mode & 0o777 == 0o600 for path in made.iterdir())
     assert len(base64.b64decode(first["master_key"].strip(), validate=True)) == 32

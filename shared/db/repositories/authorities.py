@@ -1,4 +1,4 @@
-"""Certificate authorities and their sealed keys. Only the role of `certs` may read or write `authority_keys`."""
+"""Certificate authorities and where their keys are. Only the role of `certs` may read or write `authority_keys`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import Row, delete, func, insert, select
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -44,6 +44,18 @@ class SealedKey:
     wrapped_key: bytes = field(repr=False)
     sealed: bytes = field(repr=False)
 
+
+@dataclass(frozen=True)
+class SecretRef:
+    """The address of a private key in Barbican."""
+
+    ref: str
+
+
+StoredKey = SealedKey | SecretRef
+"""Where a private key is: in this database, encrypted, or in Barbican."""
+
+_BARBICAN: Final = "barbican"  # stands for the master key's id where there is no master key
 
 _PUBLIC = (
     authorities.c.id,
@@ -103,7 +115,7 @@ async def for_signing(conn: AsyncConnection, bay_id: UUID, kind: str) -> Authori
     return Authority(*row) if row else None
 
 
-async def add(conn: AsyncConnection, authority: Authority, key: SealedKey) -> bool:
+async def add(conn: AsyncConnection, authority: Authority, key: StoredKey) -> bool:
     """Write an authority and its key; False when the bay already has that kind and generation (nothing is changed)."""
     added = await conn.scalar(
         pg_insert(authorities)
@@ -120,22 +132,33 @@ async def add(conn: AsyncConnection, authority: Authority, key: SealedKey) -> bo
     )
     if added is None:
         return False
-    await conn.execute(
-        insert(authority_keys).values(
-            authority_id=authority.id, key_id=key.key_id, wrapped_key=key.wrapped_key, sealed=key.sealed
-        )
+    place = (
+        {"key_id": _BARBICAN, "secret_ref": key.ref}
+        if isinstance(key, SecretRef)
+        else {"key_id": key.key_id, "wrapped_key": key.wrapped_key, "sealed": key.sealed}
     )
+    await conn.execute(insert(authority_keys).values(authority_id=authority.id, **place))
     await audit(conn, authority.bay_id, "authority made", detail=f"{authority.kind} {authority.generation}")
     return True
 
 
-async def sealed_key(conn: AsyncConnection, authority_id: UUID) -> SealedKey | None:
-    """The authority's encrypted key, None when it was destroyed."""
-    query = select(authority_keys.c.key_id, authority_keys.c.wrapped_key, authority_keys.c.sealed).where(
-        authority_keys.c.authority_id == authority_id
-    )
-    row = (await conn.execute(query)).first()
-    return SealedKey(*row) if row else None
+async def stored_key(conn: AsyncConnection, authority_id: UUID) -> StoredKey | None:
+    """Where the authority's key is, None when it was destroyed."""
+    row = (await conn.execute(select(*_PLACE).where(authority_keys.c.authority_id == authority_id))).first()
+    return _stored(row) if row else None
+
+
+async def stored_keys(conn: AsyncConnection, bay_id: UUID) -> list[StoredKey]:
+    """Where all the bay's keys are."""
+    query = select(*_PLACE).join(authorities, authorities.c.id == authority_keys.c.authority_id)
+    return [_stored(row) for row in await conn.execute(query.where(authorities.c.bay_id == bay_id))]
+
+
+_PLACE = (authority_keys.c.secret_ref, authority_keys.c.key_id, authority_keys.c.wrapped_key, authority_keys.c.sealed)
+
+
+def _stored(row: Row[str | None, str, bytes, bytes]) -> StoredKey:
+    return SealedKey(row.key_id, row.wrapped_key, row.sealed) if row.secret_ref is None else SecretRef(row.secret_ref)
 
 
 async def destroy_keys(conn: AsyncConnection, bay_id: UUID) -> list[UUID]:

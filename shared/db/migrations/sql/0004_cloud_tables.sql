@@ -18,6 +18,9 @@ ALTER TABLE node_reports ADD COLUMN credential_generation INTEGER;
 -- How the stack looked when our last operation left it ("STATUS updated_at"); what differs is somebody else's doing.
 ALTER TABLE bays ADD COLUMN stack_seen TEXT;
 
+-- An administrator forced the deletion: what stands in its way is recorded and passed over.
+ALTER TABLE bays ADD COLUMN forced BOOLEAN DEFAULT false NOT NULL;
+
 -- A key is either sealed here or lies in Barbican, under this address.
 ALTER TABLE authority_keys
     ALTER COLUMN wrapped_key DROP NOT NULL,
