@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check lint type layers format generate fuzz test-tempest test-kill test-nodes test-heat-matrix new-driver wheel lock clean
+.PHONY: help demo up test check lint type layers format generate fuzz test-tempest test-kill test-nodes test-heat-matrix test-realcloud new-driver wheel lock clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -58,6 +58,9 @@ test-nodes: $(VENV)/dev  ## Every test of the node lab: nodes of all drivers, bo
 
 test-heat-matrix: $(VENV)/dev  ## Every cell of every driver on a real Heat; DRIVERS=name,name for some
 	@JEROBOAM_HEAT_MATRIX="$(or $(DRIVERS),all)" $(BIN)/python -m scripts.test realheat
+
+test-realcloud: $(VENV)/dev  ## Our services on a real OpenStack, a bay of each driver; DRIVERS=name,name for some
+	@JEROBOAM_REALCLOUD="$(or $(DRIVERS),all)" $(BIN)/python -m scripts.test realcloud
 
 new-driver: $(VENV)/dev  ## The beginning of a driver: NAME=nomad_debian KEY=vm,debian,nomad
 	@$(BIN)/python -m scripts.new_driver "$(NAME)" --key "$(KEY)"

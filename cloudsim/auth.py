@@ -25,6 +25,7 @@ SERVICE_TYPES = {
     "network": ("network",),
     "image": ("image",),
     "volume": ("volumev3", "block-storage"),
+    "key-manager": ("key-manager",),
 }
 
 
@@ -51,15 +52,21 @@ class Caller:
         """Without the token."""
         return f"<Caller {self.user_name} in {self.project_id} {sorted(self.roles)}>"
 
-    def require_admin(self) -> None:
-        """403 unless the caller is an administrator."""
+    def require_admin(self, rule: str = "") -> None:
+        """403 unless the caller is an administrator; `rule` is Keystone's name of what it must be for."""
         if not self.is_admin:
-            raise ApiFault(403, "You are not authorized to perform the requested action.", kind="Forbidden")
+            raise denied(rule)
 
-    def require_write(self) -> None:
-        """403 for callers who may only read."""
+    def require_write(self, rule: str = "this action") -> None:
+        """403 for callers who may only read, in Nova's and Cinder's words; `rule` names the policy."""
         if not self.roles & {"member", "admin"}:
-            raise ApiFault(403, "Policy doesn't allow this action to be performed.", kind="PolicyNotAuthorized")
+            raise ApiFault(403, f"Policy doesn't allow {rule} to be performed.", kind="PolicyNotAuthorized")
+
+
+def denied(rule: str = "") -> ApiFault:
+    """403 in Keystone's words."""
+    which = f": {rule}" if rule else ""
+    return ApiFault(403, f"You are not authorized to perform the requested action{which}.", kind="Forbidden")
 
 
 def world_of(request: Request) -> World:
@@ -70,8 +77,10 @@ def world_of(request: Request) -> World:
 
 async def any_caller(request: Request) -> Caller:
     """The caller with a token of any scope, for Keystone's own routes; 401 without a token that stands."""
-    identity = world_of(request).identity
-    token = tokens.valid(identity, request.headers.get("x-auth-token", ""))
+    identity, token_id = world_of(request).identity, request.headers.get("x-auth-token", "")
+    token, gone = tokens.valid(identity, token_id), tokens.lost_credential(identity, token_id)
+    if gone and request.url.path.startswith("/identity/"):  # the services' middleware makes a 401 of it
+        raise tokens.no_credential(gone)
     if token is None or not _rules_allow(identity, token, request):
         raise tokens.unauthorised()
     return _caller(identity, token)

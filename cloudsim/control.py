@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 from dataclasses import asdict, fields
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
@@ -57,6 +57,12 @@ class Catalog(_Strict):
     """Where the catalog says that the container service is."""
 
     container: str = Field(pattern=r"^https?://")
+
+
+class ServerStatus(_Strict):
+    """How a server is, in Nova's words."""
+
+    status: Literal["ACTIVE", "ERROR", "SHUTOFF", "PAUSED", "SUSPENDED", "SHELVED_OFFLOADED"]
 
 
 class Coe(_Strict):
@@ -185,6 +191,17 @@ async def lose(request: Request, stack: str) -> Response:
     return empty()
 
 
+@router.put("/servers/{server_id}/status")
+async def server_status(request: Request, server_id: str, body: ServerStatus) -> Response:
+    """Something happened to a server: its host failed, or somebody stopped or started it."""
+    store = world_of(request).store
+    record = store.get("server", server_id)
+    if record is None:
+        raise ApiFault(404, f"There is no server {server_id}.")
+    store.update(record, status=body.status)
+    return empty()
+
+
 @router.post("/coe/open")
 async def open_coe(request: Request, body: Coe) -> Response:
     """Open a bay's COE endpoint on its address."""
@@ -205,7 +222,8 @@ async def reset(request: Request) -> Response:
 
 def _settings(world: World) -> Body:
     shown = asdict(world.settings) | {"speed": world.clock.speed}
-    return shown | {"boot_failures": sorted(world.settings.boot_failures), "without": sorted(shown["without"])}
+    names = ("boot_failures", "without", "stuck_balancers")
+    return shown | {name: sorted(shown[name]) for name in names}
 
 
 def _project_id(world: World, wanted: str | None) -> str | None:

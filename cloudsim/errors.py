@@ -24,6 +24,13 @@ _COMPUTE_KEYS = {
 }
 
 
+_GLANCE_401 = (
+    "This server could not verify that you are authorized to access the document you requested. Either you supplied "
+    "the wrong credentials (e.g., bad password), or your browser does not understand how to supply the credentials "
+    "required."
+)
+
+
 class ApiFault(Exception):
     """A refusal with its HTTP status. `kind` is the error's class name where a service tells it (Neutron, Heat)."""
 
@@ -42,7 +49,15 @@ async def render(request: Request, fault: Exception) -> Response:
     if not isinstance(fault, ApiFault):
         raise fault
     body = shape(request.url.path, fault.status, fault.message, fault.kind)
-    return JSONResponse(body, fault.status, headers=fault.headers)
+    return JSONResponse(body, fault.status, headers=_challenge(request, fault.status) | fault.headers)
+
+
+def _challenge(request: Request, status: int) -> dict[str, str]:
+    """Where to log in, which every 401 names: Keystone its version's address, the services' middleware its root."""
+    if status != 401:
+        return {}
+    version = "/v3" if request.url.path.startswith("/identity") else ""
+    return {"WWW-Authenticate": f'Keystone uri="{str(request.base_url).rstrip("/")}/identity{version}"'}
 
 
 def shape(path: str, status: int, message: str, kind: str = "") -> dict[str, Any]:
@@ -50,9 +65,15 @@ def shape(path: str, status: int, message: str, kind: str = "") -> dict[str, Any
     service = path.split("/", 2)[1]
     title = HTTPStatus(status).phrase
     if status != 401 and service in {"compute", "volume"}:
-        return {_COMPUTE_KEYS.get(status, "computeFault"): {"code": status, "message": message}}
+        wait = {"retryAfter": "0"} if status == 413 else {}
+        return {_COMPUTE_KEYS.get(status, "computeFault"): {"code": status, "message": message} | wait}
+    if service == "image":
+        said = _GLANCE_401 if status == 401 else message
+        return {"message": f"{said}<br /><br />\n\n\n", "code": f"{status} {title}", "title": title}
     if status != 401 and service == "load-balancer":
         return {"faultcode": "Client" if status < 500 else "Server", "faultstring": message, "debuginfo": None}
+    if status != 401 and service == "key-manager":
+        return {"code": status, "title": title, "description": message}
     if status != 401 and service == "network":
         return {"NeutronError": {"type": kind or title.replace(" ", ""), "message": message, "detail": ""}}
     if status != 401 and service == "orchestration":

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cloudsim import networking
 from cloudsim.identity.state import DEFAULT_DOMAIN, Assignment, Identity, Project, User, stable_identity_id
 from cloudsim.store import Store
 from cloudsim.world import stable_id
@@ -50,7 +51,7 @@ def load(world: World) -> None:
     """Fill an empty world."""
     _identity(world.identity)
     _compute(world.store)
-    _network(world.store)
+    _network(world)
     for name, (distro, disk, size) in IMAGES.items():
         attrs = {
             "name": name,
@@ -92,10 +93,10 @@ def _compute(store: Store) -> None:
         store.create("keypair", "", attrs, id=stable_id("keypair", f"testkey-{owner}"))
 
 
-def _network(store: Store) -> None:
+def _network(world: World) -> None:
+    store = world.store
     for name in PROJECTS:
-        group = {"name": "default", "description": "Default security group", "tags": []}
-        store.create("security_group", project_id(name), group, id=stable_id("security_group", name))
+        networking.default_group(world, project_id(name))
     network_id = stable_id("network", "public")
     attrs = {"name": "public", "router:external": True, "shared": False, "tags": []}
     store.create("network", project_id("admin"), attrs, id=network_id)

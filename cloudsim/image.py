@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
@@ -30,8 +31,21 @@ async def images(request: Request) -> Response:
     """A list; any property can be filtered by."""
     world = world_of(request)
     bodies = [_image(world, record) for record in world.store.list("image")]
+    marker = request.query_params.get("marker")
+    if marker and marker not in {one["id"] for one in bodies}:
+        raise ApiFault(400, f"No image found with ID {marker}")
     shown = select(bodies, request, ignore=frozenset({"member_status", "os_hidden"}))
-    return answer({"images": shown, "first": "/v2/images", "schema": "/v2/schemas/images"})
+    return answer({"images": shown, "schema": "/v2/schemas/images"} | _links(request, shown))
+
+
+def _links(request: Request, page: list[Body]) -> Body:
+    """Where the list begins and goes on, as paths."""
+    query = [(name, value) for name, value in request.query_params.multi_items() if name != "marker"]
+    first = f"/v2/images?{urlencode(query)}" if query else "/v2/images"
+    limit = request.query_params.get("limit", "")
+    if not page or not limit.isdigit() or len(page) != int(limit):
+        return {"first": first}
+    return {"first": first, "next": f"/v2/images?{urlencode([*query, ('marker', page[-1]['id'])])}"}
 
 
 @router.get("/v2/images/{image_id}", dependencies=[Depends(caller)])
@@ -49,6 +63,8 @@ def _image(world: World, record: Record) -> Body:
     body: Body = {"status": "active", "visibility": "public", "protected": False, "min_ram": 0, "tags": []}
     body |= {"disk_format": "qcow2", "container_format": "bare", "owner": record.project_id, "os_hidden": False}
     body |= {"checksum": hashlib.md5(record.id.encode(), usedforsecurity=False).hexdigest(), **record.attrs}
-    body |= {"id": record.id, "created_at": created, "updated_at": created, "virtual_size": None}
+    body |= {"id": record.id, "created_at": created, "updated_at": created, "virtual_size": body.get("size")}
+    body |= {"os_hash_algo": "sha512", "os_hash_value": hashlib.sha512(record.id.encode()).hexdigest()}
+    body |= {"stores": "file"}
     path = f"/v2/images/{record.id}"
     return body | {"self": path, "file": f"{path}/file", "schema": "/v2/schemas/image"}

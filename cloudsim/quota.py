@@ -19,10 +19,26 @@ UNLIMITED = -1
 COMPUTE = (
     *("instances", "cores", "ram", "key_pairs", "server_groups", "server_group_members"),
     *("metadata_items", "injected_files", "injected_file_content_bytes", "injected_file_path_bytes"),
+    *("fixed_ips", "floating_ips", "security_groups", "security_group_rules"),
 )
+_GIVEN = {
+    "metadata_items": 128,
+    "injected_files": 5,
+    "injected_file_content_bytes": 10240,
+    "injected_file_path_bytes": 255,
+    "router_route": 30,
+    "rbac_policy": 10,
+    "backups": 10,
+    "backup_gigabytes": 1000,
+    "groups": 10,
+}
+"""Limits that every project has, of what is not counted here."""
 VOLUME = ("volumes", "gigabytes", "snapshots", "backups", "backup_gigabytes", "per_volume_gigabytes", "groups")
 LOAD_BALANCING = ("load_balancer", "listener", "pool", "member", "health_monitor", "l7policy", "l7rule")
-NETWORK = ("network", "subnet", "port", "router", "floatingip", "security_group", "security_group_rule")
+NETWORK = (
+    *("network", "subnet", "port", "router", "floatingip", "security_group", "security_group_rule"),
+    *("subnetpool", "router_route", "rbac_policy"),
+)
 _PER_TYPE = ("volumes", "gigabytes", "snapshots")
 
 Limits = dict[str, int]
@@ -49,7 +65,7 @@ class Quotas:
     def limits(self, service: str, project_id: str) -> Limits:
         """Every limit of a project; -1: none."""
         own = self._limits.get((service, project_id), {})
-        return {name: own.get(name, UNLIMITED) for name in self.names(service)}
+        return {name: own.get(name, _GIVEN.get(name, UNLIMITED)) for name in self.names(service)}
 
     def set(self, service: str, project_id: str, limits: Mapping[str, object]) -> Limits:
         """Set limits, leave those that are not named, and give them all. Raises ApiFault 400 for what is no limit."""
@@ -115,7 +131,7 @@ class Quotas:
                 if name.startswith("gigabytes")
                 else f"VolumeLimitExceeded: Maximum number of volumes allowed ({most}) exceeded for quota '{name}'."
             )
-            raise ApiFault(413, message, kind="OverLimit")
+            raise ApiFault(413, message, kind="OverLimit", headers={"Retry-After": "0"})
 
     def network(self, project_id: str, resource: str) -> None:
         """One of Neutron's things is to be made. Raises ApiFault 409 as Neutron does."""

@@ -58,6 +58,8 @@ class CloudsimSettings:
     global_stack_list: bool = False
     zones: tuple[str, ...] = ("nova",)
     without: frozenset[str] = frozenset()  # service types that the catalog leaves out
+    balancer_seconds: float = 5.0
+    stuck_balancers: frozenset[str] = frozenset()  # names of load balancers that do not leave their PENDING_ state
 
 
 @dataclass(slots=True, kw_only=True)
@@ -196,6 +198,8 @@ class World:
         Raises KeyError for an unknown port or network, ApiFault when a quota is used up, and for a zone, a group or a
         volume that is not there. Deleting it while it builds is fine.
         """
+        from cloudsim.networking import default_group  # noqa: PLC0415  (which builds on worlds)
+
         self._check_place(project_id, spec)
         ports = [self._port(port_id) for port_id in spec.ports]
         attrs = _server_attrs(spec)
@@ -213,6 +217,7 @@ class World:
             self.store.update(port, device_id=server.id, device_owner="compute:nova")
         for network_id in spec.networks:
             owner = {"device_id": server.id, "device_owner": "compute:nova", "made_by_nova": True}
+            owner["security_groups"] = [default_group(self, project_id).id]
             self.create_port(project_id, network_id, owner)
         for number, (device, volume) in enumerate(zip(spec.block_devices, volumes, strict=True)):
             name = device.device or f"/dev/vd{chr(ord('a') + number)}"

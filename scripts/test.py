@@ -78,6 +78,7 @@ SUITES = (
     Suite("deploy", _pytest("tests/deploy")),
     Suite("pairwise", _pytest("tests/pairwise", "--timeout=300")),
     Suite("nodes", _pytest("tests/nodes", "--timeout=600")),
+    Suite("realcloud", _pytest("tests/realcloud", "--timeout=1800")),
     Suite("realheat", _pytest("tests/realheat", "--timeout=1800")),
 )
 

@@ -6,17 +6,18 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from cloudsim.auth import Caller, ProjectCaller, world_of
-from cloudsim.compute.servers import microversion
+from cloudsim.compute.microversions import NovaRoute, microversion
 from cloudsim.errors import ApiFault
 from cloudsim.http import Body, answer, empty, read
 from cloudsim.store import Record
 
-router = APIRouter(prefix="/os-server-groups")
+router = APIRouter(prefix="/os-server-groups", route_class=NovaRoute)
 _HARD = ("anti-affinity", "affinity")
 _SOFT = ("soft-anti-affinity", "soft-affinity")
 _OWNERS, _SOFT_POLICIES, _ONE_POLICY = (2, 13), (2, 15), (2, 64)
 """From these microversions on: bodies show project and user; soft policies; one policy as text instead of a list."""
 _MOST = 1000
+_POLICY = "os_compute_api:os-server-groups"
 
 
 def _shown(request: Request, record: Record) -> Body:
@@ -58,10 +59,10 @@ def _number(text: str | None, name: str) -> int:
 @router.post("")
 async def create(request: Request, caller: ProjectCaller) -> Response:
     """Make a group; names need not be unique."""
-    caller.require_write()
+    caller.require_write(f"{_POLICY}:create")
     world, body = world_of(request), await read(request, "server_group")
     if not isinstance(body.get("name"), str) or not body["name"]:
-        raise ApiFault(400, "Invalid input for field/attribute server_group: 'name' is a required property.")
+        raise _invalid("server_group", body, "'name' is a required property")
     attrs = {"name": body["name"], "policy": _policy(microversion(request), body), "user_id": caller.user_id}
     world.quotas.server_group(caller.project_id)
     return answer({"server_group": _shown(request, world.store.create("server_group", caller.project_id, attrs))})
@@ -69,16 +70,21 @@ async def create(request: Request, caller: ProjectCaller) -> Response:
 
 def _policy(version: tuple[int, int], body: Body) -> str:
     wanted, unwanted = ("policy", "policies") if version >= _ONE_POLICY else ("policies", "policy")
-    if unwanted in body:
-        raise ApiFault(400, f"Additional properties are not allowed ('{unwanted}' was unexpected)")
     if wanted not in body:
-        raise ApiFault(400, f"Invalid input for field/attribute server_group: '{wanted}' is a required property.")
+        raise _invalid("server_group", body, f"'{wanted}' is a required property")
+    if unwanted in body:
+        raise _invalid("server_group", body, f"Additional properties are not allowed ('{unwanted}' was unexpected)")
     given = [body[wanted]] if wanted == "policy" else body[wanted]
     allowed = _HARD + (_SOFT if version >= _SOFT_POLICIES else ())
-    if not isinstance(given, list) or len(given) != 1 or given[0] not in allowed:
-        message = f"Invalid input for field/attribute {wanted}. Value: {body[wanted]}. Allowed: {', '.join(allowed)}."
-        raise ApiFault(400, message)
+    if not isinstance(given, list) or len(given) != 1:
+        raise _invalid(wanted, given, f"{given} is not a list of one policy")
+    if given[0] not in allowed:
+        raise _invalid(wanted, body[wanted], f"'{given[0]}' is not one of {list(allowed)}")
     return str(given[0])
+
+
+def _invalid(field: str, value: object, why: str) -> ApiFault:
+    return ApiFault(400, f"Invalid input for field/attribute {field}. Value: {value}. {why}")
 
 
 @router.get("/{group_id}")
@@ -90,6 +96,7 @@ async def show(request: Request, group_id: str, caller: ProjectCaller) -> Respon
 @router.delete("/{group_id}")
 async def delete(request: Request, group_id: str, caller: ProjectCaller) -> Response:
     """Delete a group; its members live on."""
-    caller.require_write()
-    world_of(request).store.delete("server_group", _find(request, caller, group_id).id)
+    record = _find(request, caller, group_id)
+    caller.require_write(f"{_POLICY}:delete")
+    world_of(request).store.delete("server_group", record.id)
     return empty()

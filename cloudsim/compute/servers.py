@@ -12,29 +12,24 @@ from fastapi.responses import Response
 
 from cloudsim.auth import Caller, ProjectCaller, world_of
 from cloudsim.compute import views
+from cloudsim.compute.microversions import NovaRoute, microversion
 from cloudsim.errors import ApiFault
-from cloudsim.http import Body, answer, base_url, empty, read, select
+from cloudsim.http import Body, answer, base_url, empty, next_link, read, select
 from cloudsim.store import Record
 from cloudsim.world import BlockDevice, ServerSpec, World
 
-router = APIRouter()
+router = APIRouter(route_class=NovaRoute)
+_POLICY = "os_compute_api:servers"
 # Filters that are handled here and not by plain equality of a field of the body.
 _OWN = frozenset({"name", "status", "metadata", "tags", "project_id", "tenant_id", "all_tenants", "deleted"})
-
-
-def microversion(request: Request) -> tuple[int, int]:
-    """The microversion that the client asked for; 2.1 when it asked for none."""
-    asked = request.headers.get("openstack-api-version", "").removeprefix("compute ")
-    asked = asked or request.headers.get("x-openstack-nova-api-version", "")
-    match = re.fullmatch(r"2\.(\d+)", asked.strip())
-    return (2, int(match[1])) if match else (2, 96 if asked.strip() == "latest" else 1)
 
 
 @router.get("/servers")
 async def index(request: Request, caller: ProjectCaller) -> Response:
     """A short list."""
     base = base_url(request)
-    return answer({"servers": [views.brief(r, base) for r in _listed(request, caller)]})
+    found = _listed(request, caller, "index")
+    return answer({"servers": [views.brief(r, base) for r in found]} | next_link(request, "servers", found))
 
 
 @router.get("/servers/detail")
@@ -42,21 +37,26 @@ async def detail(request: Request, caller: ProjectCaller) -> Response:
     """A full list."""
     world, version = world_of(request), microversion(request)
     base = base_url(request)
-    found = _listed(request, caller)
-    return answer({"servers": [views.server(world, r, base, version, admin=caller.is_admin) for r in found]})
+    found = _listed(request, caller, "detail")
+    bodies = [views.server(world, r, base, version, admin=caller.is_admin) for r in found]
+    return answer({"servers": bodies} | next_link(request, "servers", found))
 
 
 @router.post("/servers")
 async def boot(request: Request, caller: ProjectCaller) -> Response:
     """Boot a server; 202, and it is ACTIVE some time later."""
-    caller.require_write()
+    caller.require_write(f"{_POLICY}:create")
     world = world_of(request)
+    spec = _spec(world, await read(request, "server"), caller)
     try:
-        record = world.boot_server(caller.project_id, _spec(world, await read(request, "server"), caller))
+        record = world.boot_server(caller.project_id, spec)
     except KeyError as error:
-        raise ApiFault(400, f"Network or port {error.args[0]} could not be found.") from error
+        kind = "Port" if error.args[0] in spec.ports else "Network"
+        raise ApiFault(400, f"{kind} {error.args[0]} could not be found.") from error
     links = views.links(base_url(request), "servers", record.id)
-    return answer({"server": {"id": record.id, "links": links, "adminPass": "unused"}}, 202)
+    made = {"id": record.id, "links": links, "OS-DCF:diskConfig": "MANUAL", "adminPass": "unused"}
+    made["security_groups"] = [{"name": name} for name in spec.security_groups or ["default"]]
+    return answer({"server": made}, 202, {"Location": links[0]["href"]})
 
 
 @router.get("/servers/{server_id}")
@@ -71,7 +71,7 @@ async def show(request: Request, server_id: str, caller: ProjectCaller) -> Respo
 @router.delete("/servers/{server_id}")
 async def delete(request: Request, server_id: str, caller: ProjectCaller) -> Response:
     """Start deleting a server; it is gone some time later."""
-    caller.require_write()
+    caller.require_write(f"{_POLICY}:delete")
     world = world_of(request)
     record = visible(world, server_id, caller)
     if record.get("task_state") != "deleting":
@@ -87,6 +87,7 @@ async def interfaces(request: Request, server_id: str, caller: ProjectCaller) ->
     visible(world, server_id, caller)
     found = [
         {"port_id": p.id, "net_id": p.attrs["network_id"], "fixed_ips": p.get("fixed_ips", []), "port_state": "ACTIVE"}
+        | {"mac_addr": views.mac(p)}
         for p in world.store.find("port", device_id=server_id)
     ]
     return answer({"interfaceAttachments": found})
@@ -143,15 +144,19 @@ def _attachment(record: Record) -> Body:
     return shown | {"serverId": attrs["server_id"], "device": attrs["device"]}
 
 
-def _listed(request: Request, caller: Caller) -> list[Record]:
+def _listed(request: Request, caller: Caller, call: str) -> list[Record]:
     """The servers that the query asks for. Names are matched as Nova does: as a regular expression, anywhere."""
     params = request.query_params
     store = world_of(request).store
     everywhere = params.get("all_tenants", "0").lower() in {"1", "true"}
     if everywhere and not caller.is_admin:
-        raise ApiFault(403, "Policy doesn't allow os_compute_api:servers:index:get_all_tenants to be performed.")
+        raise ApiFault(403, f"Policy doesn't allow {_POLICY}:{call}:get_all_tenants to be performed.")
     project = params.get("project_id") or params.get("tenant_id") if everywhere else caller.project_id
     records = [r for r in store.list("server", project) if _wanted(r, request)]
+    if (marker := params.get("marker")) and marker not in {r.id for r in records}:
+        raise ApiFault(400, f"marker [{marker}] not found")
+    if params.get("sort_key") == "display_name":
+        records.sort(key=lambda one: str(one.get("name")), reverse=params.get("sort_dir", "desc") == "desc")
     kept = select([{"id": r.id, **r.attrs} for r in records], request, ignore=_OWN)
     by_id = {r.id: r for r in records}
     return [by_id[body["id"]] for body in kept]
@@ -162,7 +167,11 @@ def _wanted(record: Record, request: Request) -> bool:
     try:
         named = re.search(params.get("name", ""), record.attrs["name"]) is not None
         metadata = json.loads(params.get("metadata", "{}"))
-    except (re.error, ValueError) as error:
+    except re.error as error:
+        name = params["name"]
+        message = f"Invalid input for query parameters name. Value: {name}. '{name}' is not a 'regex'"
+        raise ApiFault(400, message) from error
+    except ValueError as error:
         raise ApiFault(400, f"Invalid filter: {error}") from error
     tags = set(filter(None, params.get("tags", "").split(",")))
     return (
@@ -179,15 +188,17 @@ def _spec(world: World, body: Body, caller: Caller) -> ServerSpec:
     if not body.get("name") or world.store.get("flavor", flavor.rsplit("/", 1)[-1]) is None:
         raise ApiFault(400, f"Flavor {flavor} could not be found.")
     if image and world.store.get("image", image) is None:
-        raise ApiFault(400, f"Image {image} could not be found.")
+        raise ApiFault(400, "Can not find requested image")
     key = body.get("key_name")
     if key and not world.store.find("keypair", user_id=caller.user_id, name=key):
         raise ApiFault(400, "Invalid key_name provided.")
     networks = body.get("networks") if isinstance(body.get("networks"), list) else []
     try:
-        user_data = base64.b64decode(body["user_data"], validate=True) if body.get("user_data") else None
+        user_data = base64.b64decode(body["user_data"]) if body.get("user_data") else None
     except binascii.Error as error:
-        raise ApiFault(400, "User data needs to be valid base 64.") from error
+        data = body["user_data"]
+        message = f"Invalid input for field/attribute user_data. Value: {data}. '{data}' is not a 'base64'"
+        raise ApiFault(400, message) from error
     return ServerSpec(
         name=body["name"],
         flavor=flavor.rsplit("/", 1)[-1],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
@@ -13,7 +14,7 @@ from typing_extensions import override
 
 from cloudsim.auth import Caller, ProjectCaller, world_of
 from cloudsim.heat.engine import Engine, engine_of
-from cloudsim.heat.errors import EntityNotFound, Forbidden, HeatFault, InvalidTenant
+from cloudsim.heat.errors import EntityNotFound, Forbidden, HeatFault, InvalidTenant, MessagingTimeout
 from cloudsim.heat.stack import Stack
 from cloudsim.http import base_url
 
@@ -58,19 +59,40 @@ class Access:
 
     def stack(self, name: str, stack_id: str) -> Stack:
         """The stack of that name and id. Raises EntityNotFound, also when the two do not belong together."""
-        stack = self.engine.find(self.project_id, stack_id)
+        try:
+            stack = self.engine.find(self.project_id, stack_id)
+        except EntityNotFound:
+            raise EntityNotFound("Stack", name) from None
         if stack.id != stack_id or stack.name != name:
-            raise EntityNotFound("Stack", f"{name}/{stack_id}")
+            raise EntityNotFound("Stack", name)
         return stack
 
 
 async def access(request: Request, project_id: str, caller: ProjectCaller) -> Access:
-    """The caller's access to the project in the path. Raises InvalidTenant and Forbidden."""
+    """The caller's access to the project in the path. Raises InvalidTenant and Forbidden.
+
+    While the engine is dead, requests wait for the next one, as messages on Heat's bus do, and are given up after a
+    minute.
+    """
     if caller.project_id != project_id:
         raise InvalidTenant("You are not authorized to use the project in the path: the token is for another one.")
     if not caller.roles & READ:
         raise Forbidden("You are not authorized to use orchestration.")
-    return Access(request, caller)
+    may = Access(request, caller)
+    if not may.engine.alive.is_set():
+        await _next_engine(may.engine)
+    return may
+
+
+async def _next_engine(engine: Engine) -> None:
+    alive, given_up = (asyncio.ensure_future(wait) for wait in (engine.alive.wait(), engine.world.clock.sleep(60)))
+    try:
+        await asyncio.wait({alive, given_up}, return_when=asyncio.FIRST_COMPLETED)
+        if not engine.alive.is_set():
+            raise MessagingTimeout("Timed out waiting for a reply to message ID 0")
+    finally:
+        alive.cancel()
+        given_up.cancel()
 
 
 MayAccess = Annotated[Access, Depends(access)]

@@ -101,6 +101,22 @@ async def clear_behaviours(request: Request) -> None:
     _behaviours(request).clear()
 
 
+@control_router.post("/engine/kill", status_code=204)
+async def kill_engine(request: Request) -> None:
+    """The engine dies."""
+    from cloudsim.heat.engine import engine_of  # noqa: PLC0415
+
+    engine_of(request.app.state.world).die()
+
+
+@control_router.post("/engine/start", status_code=204)
+async def start_engine(request: Request) -> None:
+    """Another engine starts."""
+    from cloudsim.heat.engine import engine_of  # noqa: PLC0415
+
+    engine_of(request.app.state.world).live()
+
+
 @control_router.get("/stacks")
 async def list_stacks(request: Request) -> dict[str, Any]:
     """Every living stack of every project: id, name, project, parent, status, number of resources."""

@@ -153,7 +153,8 @@ def _attributes(engine: Engine, trial: Trial, enabled: Mapping[str, ResourceDefi
         if kind.nested and kind.schema.name.endswith((".yaml", ".template")):
             allowed = _outputs(kind, trial)
         if not allowed & {attribute, "*"} and attribute != "show" and not attribute.startswith("resource."):
-            raise StackValidationFailed(f"{place}: The Referenced Attribute ({name} {attribute}) is incorrect.")
+            wrong = f"The Referenced Attribute ({name} {attribute}) is incorrect."
+            raise StackValidationFailed(f"{place}.get_attr: : {wrong}")
 
 
 def _outputs(kind: Kind, trial: Trial) -> frozenset[str]:
@@ -168,8 +169,14 @@ def _kind(engine: Engine, trial: Trial, type_name: str, name: str) -> Kind:
     return engine.kind_of(environment.resolve(type_name, name) if environment else type_name)
 
 
-def _resource(engine: Engine, trial: Trial, name: str, type_name: str, values: dict[str, Any]) -> int:
-    """Check one resource's properties; returns how many resources are nested in it."""
+def _resource(
+    engine: Engine, trial: Trial, name: str, type_name: str, values: dict[str, Any], *, member: bool = False
+) -> int:
+    """Check one resource's properties; returns how many resources are nested in it.
+
+    Whether what a value names exists is looked up only for the root's own resources, as in Heat: what is nested, a
+    group's `member` too, fails when it is made.
+    """
     kind = _kind(engine, trial, type_name, name)
     place = f"resources.{name}.properties"
     if type(kind).__name__ == "Nothing":
@@ -180,25 +187,20 @@ def _resource(engine: Engine, trial: Trial, name: str, type_name: str, values: d
     for key, value in values.items():
         if value is not UNKNOWN:
             checked = value if has_unknown(value) else kind.schema.check_value(key, value, place)
-            _things(engine, trial, kind.schema, key, checked, place)
+            if not trial.level and not member:
+                _thing(engine, trial, kind.schema, key, checked, place)
     kind.check(name, values)
     return 0
 
 
-def _things(engine: Engine, trial: Trial, schema: TypeSchema, key: str, value: Any, place: str) -> None:
-    """The things that a value names must exist: images, flavors, key pairs, networks, subnets."""
+def _thing(engine: Engine, trial: Trial, schema: TypeSchema, key: str, value: Any, place: str) -> None:
+    """The thing that a value names must exist: an image, flavor, key pair, network or subnet."""
     rule = schema.properties[key]
     rule = schema.properties[rule.renamed] if rule.renamed else rule
-    wanted = [(rule.lookup, value)] if rule.lookup and value else []
-    if "network" in rule.keys:
-        parts = [part for part in (value if isinstance(value, list) else [value]) if isinstance(part, Mapping)]
-        wanted += [("network", part["network"]) for part in parts if isinstance(part.get("network"), str)]
-    for kind, named in wanted:
-        if not _exists(engine, trial, kind, str(named)):
-            raise StackValidationFailed(
-                f"Property error: : {place}.{key}: : Error validating value '{named}': "
-                f"The {kind} ({named}) could not be found."
-            )
+    if rule.lookup and value and not _exists(engine, trial, rule.lookup, str(value)):
+        missing = f"The {rule.lookup} ({value}) could not be found."
+        why = f"No images matching {{'name': '{value}'}}." if rule.lookup == "image" else missing
+        raise StackValidationFailed(f"Property error: : {place}.{key}: : Error validating value '{value}': {why}")
 
 
 def _exists(engine: Engine, trial: Trial, kind: str, named: str) -> bool:
@@ -227,7 +229,7 @@ def _nested(engine: Engine, trial: Trial, name: str, kind: Kind, values: dict[st
             )
         inner = {key: value for key, value in (definition.get("properties") or {}).items() if value is not None}
         inner = indexed(inner, values.get("index_var") or "%index%", "0")
-        return members * (1 + _resource(engine, trial, "0", definition["type"], inner))
+        return members * (1 + _resource(engine, trial, "0", definition["type"], inner, member=True))
     if isinstance(kind, HeatStack):
         kind.schema.check_names(values, place)
         if values["template"] is UNKNOWN:

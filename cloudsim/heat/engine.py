@@ -70,6 +70,9 @@ class Engine:
         self.handles: dict[str, Resource] = {}  # wait handles by their one-time id
         self.configs: dict[str, Resource] = {}  # software configs by id
         self.intents: dict[str, str] = {}  # why a root stack's task was cancelled: timeout, rollback, stop
+        self.dropped: set[str] = set()  # root stacks whose work was cut off without a trace
+        self.alive = asyncio.Event()  # cleared while the engine is dead
+        self.alive.set()
         self._kinds: dict[str, Kind] = {}
         world.on_reset.append(self.reset)
         world.on_lose_stack = self._lose_hook
@@ -157,16 +160,19 @@ class Engine:
         return stack
 
     def update(self, stack: Stack, plan: Plan) -> None:
-        """Start changing a root stack into the plan.
+        """Start changing a root stack into the plan, whatever is under way on it, which is stopped.
 
-        Raises ActionInProgress, NotSupported and what the checks raise.
+        Raises NotSupported and what the checks raise.
         """
         self.check_update(stack, plan)
         before = self.plan_of(stack)
+        cancelled = lifecycle.cancelled_by_update(stack) if stack.id in self.tasks else ""
+        self.dropped.add(stack.id)
+        self._stop(stack)
         self._adopt(stack, plan)
         stack.updated_at = self.second()
         stack.mark("UPDATE", IN_PROGRESS, "Stack UPDATE started")
-        self._start(stack, partial(lifecycle.update_root, self, stack, before))
+        self._start(stack, partial(lifecycle.update_root, self, stack, before, cancelled))
 
     def check_update(self, stack: Stack, plan: Plan) -> None:
         """Refuse an update that could not begin."""
@@ -174,8 +180,6 @@ class Engine:
             raise NotSupported("Updating a stack when it is deleting is not supported.")
         if stack.parent is not None:
             raise NotSupported("Updating a nested stack is not supported.")
-        if stack.busy:
-            raise ActionInProgress(stack.name, stack.action)
         self.check_plan(stack, plan)
 
     def check_plan(self, stack: Stack, plan: Plan) -> None:
@@ -192,7 +196,8 @@ class Engine:
         """
         if stack.parent is not None:
             raise NotSupported("Deleting a nested stack is not supported.")
-        if stack.id not in self.stacks or (stack.action == "DELETE" and stack.busy):
+        deleting = stack.action == "DELETE" and stack.busy and stack.id in self.tasks
+        if stack.id not in self.stacks or deleting:
             return
         self.intents.pop(stack.id, None)  # a rollback that was asked for and has not begun is pointless now
         self._stop(stack)
@@ -306,6 +311,22 @@ class Engine:
         for table in (self.stacks, self.names, self.deleted, self.tasks, self.handles, self.configs, self.intents):
             table.clear()
         self.behaviours.clear()
+        self.dropped.clear()
+        self.alive.set()
+
+    # Death
+
+    def die(self) -> None:
+        """Stop at once, as by SIGKILL: what is under way stays IN_PROGRESS, and nobody ever goes on with it."""
+        self.alive.clear()
+        self.dropped.update(self.tasks)
+        for task in self.tasks.values():
+            task.cancel()
+        self.tasks.clear()
+
+    def live(self) -> None:
+        """A new engine: it takes requests, also those that came meanwhile."""
+        self.alive.set()
 
     # Tasks
 

@@ -4,7 +4,7 @@ HeatFault                     answered to the caller: status, type, message
 ├── BadRequest 400            StackValidationFailed, RequestLimitExceeded, UserParameterMissing, UnknownUserParameter,
 │                             InvalidTemplateVersion, InvalidTemplateReference, NotSupported
 ├── Forbidden 403             InvalidTenant
-├── EntityNotFound 404
+├── EntityNotFound 404        and ResourceNotFound
 ├── Conflict 409              StackExists, ActionInProgress
 └── RemoteError 500           what an engine failure looks like from outside
 ResourceFailure               one resource failed; ends up in its status reason and its stack's
@@ -19,11 +19,9 @@ from typing import Any, ClassVar
 
 from typing_extensions import override
 
+EXPLANATION = "The server could not comply with the request since it is either malformed or otherwise incorrect."
 _TITLES = {
-    400: (
-        "Bad Request",
-        "The server could not comply with the request since it is either malformed or otherwise incorrect.",
-    ),
+    400: ("Bad Request", EXPLANATION),
     403: ("Forbidden", "Access was denied to this resource."),
     404: ("Not Found", "The resource could not be found."),
     409: ("Conflict", "There was a conflict when trying to complete your request."),
@@ -104,7 +102,14 @@ class Forbidden(HeatFault):
 
 
 class InvalidTenant(Forbidden):
-    """The path names a project that the token is not scoped to."""
+    """The path names a project that the token is not scoped to. What is told of it is webob's plain 403."""
+
+    @override
+    def body(self) -> dict[str, Any]:
+        """As the base, without saying what is wrong."""
+        document = super().body()
+        document["error"] |= {"type": "HTTPForbidden", "message": document["explanation"]}
+        return document
 
 
 class EntityNotFound(HeatFault):
@@ -114,6 +119,15 @@ class EntityNotFound(HeatFault):
 
     def __init__(self, entity: str, name: str) -> None:
         super().__init__(f"The {entity} ({name}) could not be found.")
+
+
+class ResourceNotFound(HeatFault):
+    """No such resource in the stack."""
+
+    status = 404
+
+    def __init__(self, name: str, stack_name: str) -> None:
+        super().__init__(f"The Resource ({name}) could not be found in Stack {stack_name}.")
 
 
 class StackExists(HeatFault):
@@ -135,7 +149,18 @@ class ActionInProgress(HeatFault):
 
 
 class RemoteError(HeatFault):
-    """The engine failed in a way that the API does not know."""
+    """The engine failed in a way that the API does not know. Heat keeps the reason to its log."""
+
+    @override
+    def body(self) -> dict[str, Any]:
+        """As the base, without a message."""
+        document = super().body()
+        del document["error"]["message"]
+        return document
+
+
+class MessagingTimeout(HeatFault):
+    """No engine has answered."""
 
 
 class ResourceFailure(Exception):

@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from cloudsim.heat import requests as bodies
 from cloudsim.heat import views
 from cloudsim.heat.access import Access, HeatRoute, MayAccess, answer, flag
-from cloudsim.heat.errors import BadRequest, EntityNotFound, NotSupported
+from cloudsim.heat.errors import BadRequest, EntityNotFound, NotSupported, ResourceNotFound
 from cloudsim.heat.resources.waits import HandleState
 from cloudsim.heat.stack import Resource, Stack
 from cloudsim.heat.template import MemberDefinition
@@ -61,7 +61,7 @@ def _resource(may: Access, name: str, stack_id: str, resource_name: str) -> Reso
     stack = may.stack(name, stack_id)
     found = stack.resources.get(resource_name)
     if found is None:
-        raise EntityNotFound("Resource", f"{resource_name}) could not be found in Stack ({stack.name}")
+        raise ResourceNotFound(resource_name, stack.name)
     return found
 
 

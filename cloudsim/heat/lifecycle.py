@@ -7,6 +7,7 @@ deletes what is left over. Of a root stack `_attempt` adds the time limit, cance
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import lru_cache, partial
@@ -29,6 +30,8 @@ Starter = Callable[[], Waiting | None]
 _DEFAULT_TIMEOUT_MINS = 60
 _IN_PLACE_SECONDS = 0.1
 
+_WAITS = "OS::Heat::WaitCondition"
+
 _ANY_FAILURE = (ResourceFailure, HeatFault, ApiFault, KeyError, ValueError)
 
 # Types that use any subnet of their stack's networks, and those that need a router's way out, without naming them.
@@ -46,9 +49,16 @@ async def create_root(engine: Engine, stack: Stack) -> None:
         await _attempt(engine, stack, "ROLLBACK", keep_nothing=True)
 
 
-async def update_root(engine: Engine, stack: Stack, before: Plan) -> None:
-    """Update, and go back to the plan of before when that fails and the request (or a cancellation) asked for it."""
+async def update_root(engine: Engine, stack: Stack, before: Plan, cancelled: str = "") -> None:
+    """Update, and go back to the plan of before when that fails and the request (or a cancellation) asked for it.
+
+    `cancelled`: why it fails although all was made, since it stopped an engine that was waiting for nodes.
+    """
+    take_over(engine, stack)
     failed = await _attempt(engine, stack, "UPDATE")
+    if cancelled and not failed:
+        stack.mark("UPDATE", FAILED, cancelled)
+        return
     if failed == "rollback" or (failed == "failed" and not stack.disable_rollback):
         engine.go_back(stack, before)
         stack.mark("ROLLBACK", IN_PROGRESS, "Stack ROLLBACK started")
@@ -57,6 +67,7 @@ async def update_root(engine: Engine, stack: Stack, before: Plan) -> None:
 
 async def delete_root(engine: Engine, stack: Stack) -> None:
     """Delete all resources, then the stack."""
+    engine.dropped.discard(stack.id)
     settle(stack)
     if not await _attempt(engine, stack, "DELETE", keep_nothing=True):
         stack.deleted_at = engine.second()
@@ -126,6 +137,26 @@ def settle(stack: Stack) -> None:
                 resource.mark(resource.action, FAILED, f"{resource.action} aborted")
         if part is not stack and part.busy:
             part.mark(part.action, FAILED, f"Stack {part.action} aborted")
+
+
+def take_over(engine: Engine, stack: Stack) -> None:
+    """What nobody works on any more is looked at anew: what exists is kept, what was being waited for is made again."""
+    engine.dropped.discard(stack.id)
+    for part in stack.tree():
+        for resource in (*part.resources.values(), *part.leftovers):
+            if resource.status == IN_PROGRESS:
+                resource.mark(resource.action, FAILED, f"Worker went down during resource {resource.action}")
+                if resource.action != "DELETE" and resource.type != _WAITS and resource.kind.exists(engine, resource):
+                    resource.mark(resource.action, COMPLETE)
+
+
+def cancelled_by_update(stack: Stack) -> str:
+    """Why a stack fails whose nodes a living engine waits for, once an update has cut in; "" when it waits for none."""
+    for part in stack.tree():
+        waits = any(one.type == _WAITS and one.status == IN_PROGRESS for one in part.resources.values())
+        if waits and part.parent is not None:
+            return f"Resource UPDATE failed: {path_of(part.parent)}: Stack UPDATE cancelled"
+    return ""
 
 
 # Nested stacks
@@ -279,7 +310,8 @@ async def _finish(
     except _ANY_FAILURE as error:
         raise _failed(resource, action, error) from error
     except asyncio.CancelledError:
-        resource.mark(action, FAILED, f"{action} aborted")
+        if resource.stack.root.id not in engine.dropped:
+            resource.mark(action, FAILED, f"{action} aborted")
         raise
     resource.mark(action, COMPLETE)
 
@@ -288,7 +320,8 @@ def _failed(resource: Resource, action: str, error: Exception) -> ResourceFailur
     if isinstance(error, ResourceFailure):
         failure = error.inside(resource.name, action)
     elif isinstance(error, ApiFault):
-        failure = ResourceFailure(error.kind or "ClientException", error.message).inside(resource.name, action)
+        told = ResourceFailure(error.kind or "ClientException", _as_told(resource, error))
+        failure = told.inside(resource.name, action)
     elif isinstance(error, KeyError):
         failure = ResourceFailure("NotFound", f"{error.args[0]} could not be found.").inside(resource.name, action)
     else:
@@ -352,3 +385,10 @@ def drop_everything(engine: Engine, stack: Stack) -> None:
         with suppress(ApiFault):
             resource.kind.delete(engine, resource)
     engine.forget(stack)
+
+
+def _as_told(resource: Resource, error: ApiFault) -> str:
+    """A service's words as its client passes them on; Nova's and Cinder's add the status and the request."""
+    if not resource.type.startswith(("OS::Nova::", "OS::Cinder::")):
+        return error.message
+    return f"{error.message} (HTTP {error.status}) (Request-ID: req-{uuid.uuid4()})"

@@ -24,7 +24,7 @@ def listed(may: Access, request: Request) -> tuple[list[Stack], int]:
         found = found[ids.index(marker) + 1 :] if marker in ids else []
     if limit := query.get("limit"):
         if not limit.isdigit():
-            raise BadRequest(f"Unrecognized value '{limit}' for 'limit'")
+            raise BadRequest("Only integer is acceptable by 'limit'.")
         found = found[: int(limit)]
     return found, total
 

@@ -12,7 +12,7 @@ from fastapi import Request
 from cloudsim.heat import check, environment
 from cloudsim.heat.engine import Engine, Plan
 from cloudsim.heat.environment import Environment
-from cloudsim.heat.errors import BadRequest, RequestLimitExceeded, StackValidationFailed
+from cloudsim.heat.errors import EXPLANATION, BadRequest, RequestLimitExceeded, StackValidationFailed
 from cloudsim.heat.files import Files
 from cloudsim.heat.stack import Stack
 from cloudsim.heat.template import Template
@@ -35,7 +35,7 @@ async def body_of(request: Request, *, empty: bool = False) -> Mapping[str, Any]
     try:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
-        raise BadRequest(f"Malformed request body: {error}") from error
+        raise BadRequest(EXPLANATION) from error
     if not isinstance(body, Mapping):
         raise BadRequest("The request body must be a JSON object")
     return body
@@ -137,7 +137,7 @@ def _options(plan: Plan, body: Mapping[str, Any], *, disable_rollback: bool) -> 
         try:
             plan.timeout_mins = int(timeout)
         except (TypeError, ValueError):
-            raise BadRequest("Only integer is allowed for timeout_mins") from None
+            raise BadRequest("Only integer is acceptable by 'timeout_mins'.") from None
         if plan.timeout_mins < 0:
             raise BadRequest(f'Invalid timeout value "{timeout}"')
     if "tags" in body:
@@ -149,7 +149,7 @@ def _tags(raw: Any) -> list[str]:
     tags = [str(tag).strip() for tag in (raw.split(",") if isinstance(raw, str) else raw or [])]
     for tag in tags:
         if not tag or len(tag) > _MAX_TAG:
-            raise BadRequest(f'Invalid tag, "{tag}" is empty or longer than {_MAX_TAG} characters')
+            raise BadRequest(f'Invalid tag, "{tag}" is longer than {_MAX_TAG} characters')
     return tags
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
@@ -17,13 +18,23 @@ from cloudsim.heat.inside import router as inside_router
 from cloudsim.heat.listing import listed
 from cloudsim.heat.schema import TYPES
 from cloudsim.heat.stack import Stack
+from cloudsim.http import base_url, next_link
 
 router = APIRouter(route_class=HeatRoute)
+door = APIRouter(prefix="/orchestration")
 
 _NO_TRUST = (
     "Remote error: Forbidden You are not authorized to perform the requested action: "
     "Delegated tokens cannot manage trusts. (HTTP 403)"
 )
+
+
+@door.get("")
+@door.get("/")
+async def versions(request: Request) -> Response:
+    """Which versions there are; 300 as the real one answers."""
+    links = [views.link(f"{base_url(request)}/orchestration/v1/")]
+    return answer({"versions": [{"id": "v1.0", "status": "CURRENT", "links": links}]}, 300)
 
 
 @router.post("/signal/{token}")
@@ -40,7 +51,7 @@ async def signal(token: str, request: Request) -> Response:
 @router.get("/{project_id}/build_info")
 async def build_info(_access: MayAccess) -> Response:
     """Which Heat this is."""
-    return answer({"api": {"revision": "cloudsim"}, "engine": {"revision": "cloudsim"}})
+    return answer({"api": {"revision": "unknown"}, "engine": {"revision": "unknown"}})
 
 
 @router.get("/{project_id}/resource_types")
@@ -60,7 +71,7 @@ async def validate(may: MayAccess, request: Request) -> Response:
     body = {
         "Description": template.description or "No description",
         "Parameters": parameters,
-        "Environment": env.document(),
+        "Environment": env.document() | {"parameters": env.parameters, "event_sinks": []},
     }
     return answer(body | ({"ParameterGroups": template.parameter_groups} if template.parameter_groups else {}))
 
@@ -71,8 +82,15 @@ async def list_stacks(may: MayAccess, request: Request) -> Response:
     if flag(request, "global_tenant") and not may.engine.world.settings.global_stack_list:
         raise Forbidden("You are not authorized to use stacks:global_index.")
     stacks, total = listed(may, request)
-    body = {"stacks": [views.brief(may.base, stack) | _project(stack, request) for stack in stacks]}
-    return answer(body | ({"count": total} if flag(request, "with_count") else {}))
+    page = [views.brief(may.base, stack) | {"description": ""} | _project(stack, request) for stack in stacks]
+    body = {"stacks": page} | ({"count": total} if flag(request, "with_count") else {})
+    return answer(body | _next(request, page))
+
+
+def _next(request: Request, page: list[dict[str, Any]]) -> dict[str, Any]:
+    """The link behind a page that is as long as was asked for."""
+    links = next_link(request, "found", page).get("found_links")
+    return {"links": links} if links else {}
 
 
 def _project(stack: Stack, request: Request) -> dict[str, str]:
@@ -103,7 +121,10 @@ async def create_stack(may: MayAccess, request: Request) -> Response:
     if may.caller.delegated:
         raise RemoteError(_NO_TRUST)
     stack = may.engine.create(_owner(may), name, plan)
-    return answer({"stack": {"id": stack.id, "links": [views.link(views.stack_url(may.base, stack))]}}, 201)
+    where = views.stack_url(may.base, stack)
+    response = answer({"stack": {"id": stack.id, "links": [views.link(where)]}}, 201)
+    response.headers["Location"] = where
+    return response
 
 
 @router.post("/{project_id}/stacks/preview")
@@ -136,7 +157,10 @@ def _redirect(may: Access, request: Request, name: str, rest: str = "") -> Respo
     stack = may.engine.find(may.project_id, name)
     query = urlencode(list(request.query_params.multi_items()))
     location = views.stack_url(may.base, stack) + rest + (f"?{query}" if query else "")
-    response = answer({"code": 302, "title": "Found", "explanation": "The resource was found at another address."}, 302)
+    said = (
+        f'The resource was found at <a href="{location}">{location}</a>;\nyou should be redirected automatically.\n\n'
+    )
+    response = answer({"message": said, "code": "302 Found", "title": "Found"}, 302)
     response.headers["Location"] = location
     return response
 
@@ -165,13 +189,14 @@ async def _update(may: Access, request: Request, name: str, stack_id: str, *, ex
     body = await bodies.body_of(request)
     stack = _living(may, name, stack_id)
     may.engine.update(stack, bodies.plan_for_update(may.engine, stack, body, existing=existing))
-    return answer({}, 202)
+    said = "The request is accepted for processing.<br /><br />\n\n\n"
+    return answer({"message": said, "code": "202 Accepted", "title": "Accepted"}, 202)
 
 
 def _living(may: Access, name: str, stack_id: str) -> Stack:
     stack = may.stack(name, stack_id)
     if stack.id not in may.engine.stacks:
-        raise EntityNotFound("Stack", f"{name}/{stack_id}")
+        raise EntityNotFound("Stack", name)
     return stack
 
 

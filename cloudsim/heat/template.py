@@ -231,7 +231,7 @@ _Loader.add_constructor("tag:yaml.org,2002:timestamp", _Loader.text)
 def _version(raw: Mapping[str, Any]) -> str:
     given = raw.get("heat_template_version")
     if given is None:
-        raise InvalidTemplateVersion("The template version is invalid: Template format version not found.")
+        raise BadRequest("Template not in valid format: Template format version not found.")
     if str(given) not in VERSIONS:
         known = ", ".join(sorted(VERSIONS))
         raise InvalidTemplateVersion(

@@ -15,6 +15,7 @@ from cloudsim.heat.stack import COMPLETE, Resource, Stack
 from cloudsim.heat.template import OutputDefinition, ResourceDefinition
 
 Body = dict[str, Any]
+_WAITS = "OS::Heat::WaitCondition"
 
 
 @lru_cache(maxsize=1024)
@@ -94,7 +95,8 @@ def enabled_outputs(stack: Stack) -> Iterator[OutputDefinition]:
 
 def output(stack: Stack, definition: OutputDefinition) -> Body:
     """One output with its value; null and the error when it has none."""
-    body: Body = {"output_key": definition.name, "description": definition.description, "output_value": None}
+    described = definition.description or "No description given"
+    body: Body = {"output_key": definition.name, "description": described, "output_value": None}
     try:
         body["output_value"] = definition.value.evaluate(stack)
     except (HeatFault, ValueError, KeyError) as error:
@@ -116,7 +118,8 @@ def resource(base: str, one: Resource, *, detail: bool = False, attributes: bool
         "resource_type": one.definition.type,
         "resource_status": one.full_status,
         "resource_status_reason": one.reason,
-        "physical_resource_id": one.physical_id or "",
+        # A wait condition is nothing outside of Heat, so it has none.
+        "physical_resource_id": (one.definition.type != _WAITS and one.physical_id) or "",
         "required_by": [other.name for other in stack.resources.values() if one.name in other.requires],
         "creation_time": iso(one.created_at),
         "updated_time": iso(one.updated_at),

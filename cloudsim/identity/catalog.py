@@ -18,6 +18,7 @@ SERVICES = {
     "image": ("glance", "/image"),
     "volumev3": ("cinderv3", "/volume/v3/{project_id}"),
     "load-balancer": ("octavia", "/load-balancer"),
+    "key-manager": ("barbican", "/key-manager"),
 }
 CONTAINER_SERVICES = {"container-infra": "magnum", "container": "magnum-legacy"}
 

@@ -8,30 +8,38 @@ from datetime import UTC, datetime
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from cloudsim.auth import AnyCaller, Caller, world_of
+from cloudsim.auth import AnyCaller, Caller, denied, world_of
 from cloudsim.errors import ApiFault
-from cloudsim.http import Body, answer, empty, read, select
-from cloudsim.identity.state import AppCredential, Identity, Trust
+from cloudsim.http import CLIENTS_ERROR, Body, answer, base_url, empty, read, select
+from cloudsim.identity.people import role_body, self_link
+from cloudsim.identity.state import AppCredential, Identity, Trust, expand
 from cloudsim.identity.tokens import hash_secret, new_id
 
 router = APIRouter()
 _RULE_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 
 
-def _trust(identity: Identity, trust: Trust) -> Body:
+def _trust(request: Request, trust: Trust, *, brief: bool = False) -> Body:
+    """A trust; `brief` as in lists, without its roles."""
+    identity = world_of(request).identity
     expires = None if trust.expires_at is None else identity.clock.iso(trust.expires_at, micros=True)
-    return {
+    shown = {
         "id": trust.id,
         "trustor_user_id": trust.trustor_user_id,
         "trustee_user_id": trust.trustee_user_id,
         "project_id": trust.project_id,
         "impersonation": trust.impersonation,
-        "roles": _roles(identity, trust.roles),
         "expires_at": expires,
         "remaining_uses": trust.remaining_uses,
         "deleted_at": None,
         "redelegation_count": 0,
-    }
+        "redelegated_trust_id": None,
+    } | self_link(request, "OS-TRUST/trusts", trust.id)
+    if brief:
+        return shown
+    roles = [one | self_link(request, "roles", str(one["id"])) for one in _roles(identity, trust.roles)]
+    own = f"{base_url(request)}/identity/v3/{trust.id}/roles"
+    return shown | {"roles": roles, "roles_links": {"self": own, "next": None, "previous": None}}
 
 
 @router.post("/OS-TRUST/trusts")
@@ -39,10 +47,9 @@ async def create_trust(request: Request, caller: AnyCaller) -> Response:
     """Make a trust; only the trustor itself can, with a token of its own."""
     identity = world_of(request).identity
     body = await read(request, "trust")
-    if caller.delegated:
-        raise ApiFault(403, "Delegated tokens cannot manage trusts.")
+    _may_manage_trusts(caller)
     if body.get("trustor_user_id") != caller.user_id or body.get("project_id") != caller.project_id:
-        raise ApiFault(403, "The authenticated user should match the trustor, and the token the project.")
+        raise denied("identity:create_trust")
     if body.get("trustee_user_id") not in identity.users:
         raise ApiFault(404, f"Could not find user: {body.get('trustee_user_id')}.")
     trust = Trust(
@@ -56,14 +63,14 @@ async def create_trust(request: Request, caller: AnyCaller) -> Response:
         remaining_uses=body.get("remaining_uses"),
     )
     identity.trusts[trust.id] = trust
-    return answer({"trust": _trust(identity, trust)}, 201)
+    return answer({"trust": _trust(request, trust)}, 201)
 
 
 @router.get("/OS-TRUST/trusts")
 async def trusts(request: Request, caller: AnyCaller) -> Response:
     """The trusts that the caller gave or got; all of them for administrators."""
     identity = world_of(request).identity
-    mine = [_trust(identity, t) for t in identity.trusts.values() if caller.is_admin or _party(caller, t)]
+    mine = [_trust(request, t, brief=True) for t in identity.trusts.values() if caller.is_admin or _party(caller, t)]
     return answer({"trusts": select(mine, request), "links": {}})
 
 
@@ -71,7 +78,7 @@ async def trusts(request: Request, caller: AnyCaller) -> Response:
 async def show_trust(request: Request, trust_id: str, caller: AnyCaller) -> Response:
     """One trust, for its two parties and administrators."""
     identity = world_of(request).identity
-    return answer({"trust": _trust(identity, _visible_trust(identity, trust_id, caller))})
+    return answer({"trust": _trust(request, _visible_trust(identity, trust_id, caller))})
 
 
 @router.delete("/OS-TRUST/trusts/{trust_id}")
@@ -79,12 +86,25 @@ async def delete_trust(request: Request, trust_id: str, caller: AnyCaller) -> Re
     """Take a trust back; its tokens die."""
     identity = world_of(request).identity
     trust = _visible_trust(identity, trust_id, caller)
-    if caller.delegated:
-        raise ApiFault(403, "Delegated tokens cannot manage trusts.")
+    _may_manage_trusts(caller)
     if trust.trustor_user_id != caller.user_id:
         caller.require_admin()
     del identity.trusts[trust_id]
     return empty()
+
+
+def _may_manage_trusts(caller: Caller) -> None:
+    if caller.method == "trust":
+        raise denied()
+    if caller.delegated:
+        raise denied("Delegated tokens cannot manage trusts.")
+
+
+def _may_manage_credentials(caller: Caller) -> None:
+    if caller.method == "trust":
+        raise denied()
+    if caller.delegated:
+        raise denied(f"Using method '{caller.method}' is not allowed for managing additional application credentials.")
 
 
 def _party(caller: Caller, trust: Trust) -> bool:
@@ -103,15 +123,18 @@ async def create_credential(request: Request, user_id: str, caller: AnyCaller) -
     """Make an application credential for oneself in the token's project; the secret is shown this once."""
     identity = world_of(request).identity
     body = await read(request, "application_credential")
-    if caller.delegated:
-        raise ApiFault(403, f"Using method '{caller.method}' is not allowed for managing application credentials.")
+    _may_manage_credentials(caller)
     if caller.user_id != user_id or not caller.project_id:
-        raise ApiFault(403, "Application credentials are made by their own user with a project-scoped token.")
+        raise denied("identity:create_application_credential")
     name = body.get("name")
     if not isinstance(name, str) or not name:
-        raise ApiFault(400, "'name' is a required property.")
+        message = "Invalid input for field/attribute application_credential. "
+        raise ApiFault(400, f"{message}Value: {body}. 'name' is a required property")
     if any(c.name == name for c in identity.credentials_of(user_id)):
-        raise ApiFault(409, f"Conflict occurred attempting to store application_credential - Duplicate entry {name}.")
+        raise ApiFault(
+            409,
+            f"Conflict occurred attempting to store application_credential - Duplicate entry found with name {name}.",
+        )
     secret = str(body.get("secret") or secrets.token_urlsafe(64))
     credential = AppCredential(
         id=new_id(),
@@ -122,11 +145,11 @@ async def create_credential(request: Request, user_id: str, caller: AnyCaller) -
         secret_hash=hash_secret(secret),
         description=body.get("description"),
         expires_at=_moment(body.get("expires_at")),
-        unrestricted=bool(body.get("unrestricted", False)),
+        unrestricted=body.get("unrestricted"),
         access_rules=[_rule(rule) for rule in body.get("access_rules") or ()],
     )
     identity.app_credentials[credential.id] = credential
-    return answer({"application_credential": _credential(identity, credential) | {"secret": secret}}, 201)
+    return answer({"application_credential": _credential(request, credential) | {"secret": secret}}, 201)
 
 
 @router.get("/users/{user_id}/application_credentials")
@@ -134,39 +157,53 @@ async def credentials(request: Request, user_id: str, caller: AnyCaller) -> Resp
     """A user's application credentials: one's own, or anybody's for administrators."""
     identity = world_of(request).identity
     if caller.user_id != user_id:
-        caller.require_admin()
-    bodies = [_credential(identity, c) for c in identity.credentials_of(user_id)]
-    return answer({"application_credentials": select(bodies, request), "links": {}})
+        caller.require_admin("identity:list_application_credentials")
+    bodies = [_credential(request, c) for c in identity.credentials_of(user_id)]
+    links = {"self": str(request.url), "next": None, "previous": None}
+    return answer({"application_credentials": select(bodies, request), "links": links})
+
+
+@router.get("/users/{user_id}/access_rules")
+async def access_rules(request: Request, user_id: str, caller: AnyCaller) -> Response:
+    """The access rules of a user's application credentials."""
+    if caller.user_id != user_id:
+        caller.require_admin("identity:list_access_rules")
+    found = world_of(request).identity.credentials_of(user_id)
+    rules = [rule | self_link(request, "access_rules", rule["id"]) for one in found for rule in one.access_rules]
+    return answer({"access_rules": rules, "links": {"self": str(request.url), "next": None, "previous": None}})
 
 
 @router.get("/users/{user_id}/application_credentials/{credential_id}")
 async def show_credential(request: Request, user_id: str, credential_id: str, caller: AnyCaller) -> Response:
     """One application credential, without its secret."""
     identity = world_of(request).identity
-    return answer({"application_credential": _credential(identity, _owned(identity, user_id, credential_id, caller))})
+    return answer(
+        {"application_credential": _credential(request, _owned(identity, user_id, credential_id, caller, "get"))}
+    )
 
 
 @router.delete("/users/{user_id}/application_credentials/{credential_id}")
 async def delete_credential(request: Request, user_id: str, credential_id: str, caller: AnyCaller) -> Response:
     """Delete an application credential; its tokens die."""
     identity = world_of(request).identity
-    if caller.delegated:
-        raise ApiFault(403, f"Using method '{caller.method}' is not allowed for managing application credentials.")
-    del identity.app_credentials[_owned(identity, user_id, credential_id, caller).id]
+    _may_manage_credentials(caller)
+    del identity.app_credentials[_owned(identity, user_id, credential_id, caller, "delete").id]
     return empty()
 
 
-def _owned(identity: Identity, user_id: str, credential_id: str, caller: Caller) -> AppCredential:
+def _owned(identity: Identity, user_id: str, credential_id: str, caller: Caller, action: str) -> AppCredential:
     if caller.user_id != user_id:
-        caller.require_admin()
+        caller.require_admin(f"identity:{action}_application_credential")
     credential = identity.app_credentials.get(credential_id)
     if credential is None or credential.user_id != user_id:
         raise ApiFault(404, f"Could not find Application Credential: {credential_id}.")
     return credential
 
 
-def _credential(identity: Identity, credential: AppCredential) -> Body:
-    expires = None if credential.expires_at is None else identity.clock.iso(credential.expires_at, micros=True)
+def _credential(request: Request, credential: AppCredential) -> Body:
+    identity, expires = world_of(request).identity, None
+    if credential.expires_at is not None:
+        expires = identity.clock.iso(credential.expires_at, micros=True).removesuffix("Z")
     shown: Body = {
         "id": credential.id,
         "name": credential.name,
@@ -175,13 +212,14 @@ def _credential(identity: Identity, credential: AppCredential) -> Body:
         "roles": _roles(identity, credential.roles),
         "expires_at": expires,
         "unrestricted": credential.unrestricted,
-        "links": {},
-    }
+        "user_id": credential.user_id,
+        "system": None,
+    } | self_link(request, "application_credentials", credential.id)
     return shown | ({"access_rules": credential.access_rules} if credential.access_rules else {})
 
 
 def _roles(identity: Identity, names: tuple[str, ...]) -> list[Body]:
-    return [{"id": identity.roles[name], "name": name, "domain_id": None} for name in names]
+    return [role_body(name, identity.roles[name]) for name in names]
 
 
 def _requested_roles(identity: Identity, body: Body, caller: Caller, *, status: int) -> tuple[str, ...]:
@@ -191,15 +229,22 @@ def _requested_roles(identity: Identity, body: Body, caller: Caller, *, status: 
     by_id = {role_id: name for name, role_id in identity.roles.items()}
     wanted = {str(spec.get("name") or by_id.get(spec.get("id", ""), "")) for spec in body["roles"]}
     if not wanted <= caller.roles:
-        raise ApiFault(status, f"Could not find role assignment for {sorted(wanted - caller.roles)}.")
-    return tuple(sorted(wanted))
+        why = "Invalid application credential: Cannot create an application credential with unassigned role"
+        message = why if status == 400 else f"Could not find role assignment for {sorted(wanted - caller.roles)}."
+        raise ApiFault(status, message)
+    return tuple(sorted(wanted)) if status == 403 else expand(wanted)
 
 
 def _rule(rule: object) -> Body:
     """A checked access rule with an id. Raises ApiFault 400."""
     if not isinstance(rule, dict) or not all(isinstance(rule.get(k), str) for k in ("service", "method", "path")):
         raise ApiFault(400, "An access rule needs 'service', 'method' and 'path'.")
-    if rule["method"] not in _RULE_METHODS or not rule["path"].startswith("/"):
+    if not rule["path"].startswith("/"):
+        path = rule["path"]
+        raise ApiFault(
+            400, f"Invalid input for field/attribute path. Value: {path}. '{path}' does not match '^/\\\\.*'"
+        )
+    if rule["method"] not in _RULE_METHODS:
         raise ApiFault(400, f"Invalid access rule: {rule['method']} {rule['path']}.")
     return {"id": new_id(), "service": rule["service"], "method": rule["method"], "path": rule["path"]}
 
@@ -211,5 +256,5 @@ def _moment(value: object) -> float | None:
     try:
         moment = datetime.fromisoformat(str(value))
     except ValueError as error:
-        raise ApiFault(400, f"Invalid input for field 'expires_at': {value!r} is not a date-time.") from error
+        raise ApiFault(400, f"Timestamp not in expected format. {CLIENTS_ERROR}") from error
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

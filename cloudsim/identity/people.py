@@ -7,21 +7,28 @@ from fastapi.responses import Response
 
 from cloudsim.auth import AnyCaller, Caller, world_of
 from cloudsim.errors import ApiFault
-from cloudsim.http import Body, answer, empty, select
+from cloudsim.http import Body, answer, base_url, empty, select
 from cloudsim.identity.state import DEFAULT_DOMAIN, IMPLIED, Assignment, Identity, Project, User
 
 router = APIRouter()
 _DOMAIN = {"id": DEFAULT_DOMAIN, "name": "Default", "enabled": True, "description": "The default domain"}
+_IN_DOMAIN = {"id": DEFAULT_DOMAIN, "name": "Default"}
 _FLAGS = frozenset({"effective", "include_names", "include_subtree"})
 
 
-def _user(user: User) -> Body:
-    return {"id": user.id, "name": user.name, "domain_id": user.domain_id, "enabled": user.enabled, "links": {}}
+def _user(request: Request, user: User) -> Body:
+    shown: Body = {"id": user.id, "name": user.name, "domain_id": user.domain_id, "enabled": user.enabled}
+    return shown | {"password_expires_at": None, "options": {}} | self_link(request, "users", user.id)
 
 
-def _project(project: Project) -> Body:
+def _project(request: Request, project: Project) -> Body:
     shown: Body = {"id": project.id, "name": project.name, "domain_id": project.domain_id, "enabled": project.enabled}
-    return shown | {"description": project.description, "is_domain": False, "parent_id": project.domain_id, "tags": []}
+    shown |= {"description": project.description, "is_domain": False, "parent_id": project.domain_id, "tags": []}
+    return shown | {"options": {}} | self_link(request, "projects", project.id)
+
+
+def _domain(request: Request) -> Body:
+    return _DOMAIN | {"tags": [], "options": {}} | self_link(request, "domains", DEFAULT_DOMAIN)
 
 
 def _listing(key: str, bodies: list[Body], request: Request) -> Response:
@@ -29,29 +36,29 @@ def _listing(key: str, bodies: list[Body], request: Request) -> Response:
     return answer({key: select(bodies, request, ignore=_FLAGS), "links": links})
 
 
-def _admin_or(caller: Caller, *, own: bool) -> None:
+def _admin_or(caller: Caller, rule: str, *, own: bool) -> None:
     if not own:
-        caller.require_admin()
+        caller.require_admin(rule)
 
 
 @router.get("/users")
 async def users(request: Request, caller: AnyCaller) -> Response:
     """All users; for administrators."""
-    caller.require_admin()
-    return _listing("users", [_user(u) for u in world_of(request).identity.users.values()], request)
+    caller.require_admin("identity:list_users")
+    return _listing("users", [_user(request, u) for u in world_of(request).identity.users.values()], request)
 
 
 @router.get("/users/{user_id}")
 async def show_user(request: Request, user_id: str, caller: AnyCaller) -> Response:
     """One user: oneself, or any for administrators."""
-    _admin_or(caller, own=caller.user_id == user_id)
-    return answer({"user": _user(_known_user(world_of(request).identity, user_id))})
+    _admin_or(caller, "identity:get_user", own=caller.user_id == user_id)
+    return answer({"user": _user(request, _known_user(world_of(request).identity, user_id))})
 
 
 @router.delete("/users/{user_id}")
 async def delete_user(request: Request, user_id: str, caller: AnyCaller) -> Response:
     """Delete a user; the tokens, trusts and application credentials that hang on it die with it."""
-    caller.require_admin()
+    caller.require_admin("identity:delete_user")
     identity = world_of(request).identity
     _known_user(identity, user_id)
     del identity.users[user_id]
@@ -66,63 +73,63 @@ async def delete_user(request: Request, user_id: str, caller: AnyCaller) -> Resp
 @router.get("/projects")
 async def projects(request: Request, caller: AnyCaller) -> Response:
     """All projects; for administrators."""
-    caller.require_admin()
-    return _listing("projects", [_project(p) for p in world_of(request).identity.projects.values()], request)
+    caller.require_admin("identity:list_projects")
+    return _listing("projects", [_project(request, p) for p in world_of(request).identity.projects.values()], request)
 
 
 @router.get("/auth/projects")
 @router.get("/users/{user_id}/projects")
 async def own_projects(request: Request, caller: AnyCaller, user_id: str | None = None) -> Response:
     """The projects in which a user (the caller) has a role."""
-    _admin_or(caller, own=user_id in (None, caller.user_id))
+    _admin_or(caller, "identity:list_user_projects", own=user_id in (None, caller.user_id))
     identity = world_of(request).identity
     who = user_id or caller.user_id
-    found = [_project(p) for p in identity.projects.values() if identity.roles_on_project(who, p)]
+    found = [_project(request, p) for p in identity.projects.values() if identity.roles_on_project(who, p)]
     return _listing("projects", found, request)
 
 
 @router.get("/projects/{project_id}")
 async def show_project(request: Request, project_id: str, caller: AnyCaller) -> Response:
     """One project: that of the caller's token, or any for administrators."""
-    _admin_or(caller, own=caller.project_id == project_id)
-    return answer({"project": _project(_known_project(world_of(request).identity, project_id))})
+    _admin_or(caller, "identity:get_project", own=caller.project_id == project_id)
+    return answer({"project": _project(request, _known_project(world_of(request).identity, project_id))})
 
 
 @router.get("/domains")
 async def domains(request: Request, caller: AnyCaller) -> Response:
     """All domains, which is one."""
-    caller.require_admin()
-    return _listing("domains", [dict(_DOMAIN)], request)
+    caller.require_admin("identity:list_domains")
+    return _listing("domains", [_domain(request)], request)
 
 
 @router.get("/domains/{domain_id}")
-async def show_domain(domain_id: str, caller: AnyCaller) -> Response:
+async def show_domain(request: Request, domain_id: str, caller: AnyCaller) -> Response:
     """The domain."""
-    caller.require_admin()
+    caller.require_admin("identity:get_domain")
     if domain_id != DEFAULT_DOMAIN:
         raise ApiFault(404, f"Could not find domain: {domain_id}.")
-    return answer({"domain": _DOMAIN})
+    return answer({"domain": _domain(request)})
 
 
 @router.get("/roles")
 async def roles(request: Request, caller: AnyCaller) -> Response:
     """All roles; for administrators."""
-    caller.require_admin()
+    caller.require_admin("identity:list_roles")
     known = world_of(request).identity.roles
-    found: list[Body] = [{"id": i, "name": n, "domain_id": None, "description": None} for n, i in known.items()]
+    found = [role_body(name, role_id) | self_link(request, "roles", role_id) for name, role_id in known.items()]
     return _listing("roles", found, request)
 
 
 @router.get("/role_assignments")
 async def role_assignments(request: Request, caller: AnyCaller) -> Response:
     """Assignments, filtered; with `effective` the inherited and implied ones are spelled out per project."""
-    caller.require_admin()
+    caller.require_admin("identity:list_role_assignments")
     identity = world_of(request).identity
-    shown = sorted(identity.assignments, key=lambda a: (a.user_id, a.role, a.project_id or "", a.domain_id or ""))
+    given = sorted(identity.assignments, key=lambda a: (a.user_id, a.role, a.project_id or "", a.domain_id or ""))
+    shown = [(a, a) for a in given]
     if _flag(request, "effective"):
-        shown = [e for a in shown for e in _effective(identity, a)]
-    names = _flag(request, "include_names")
-    bodies = [_assignment(identity, a, names=names) for a in shown if _wanted(identity, a, request)]
+        shown = [(e, a) for a in given for e in _effective(identity, a)]
+    bodies = [_assignment(request, e, a) for e, a in shown if _wanted(identity, e, request)]
     return answer({"role_assignments": bodies, "links": {"self": str(request.url), "next": None, "previous": None}})
 
 
@@ -153,7 +160,7 @@ def _change(
     project_id: str | None = None,
     domain_id: str | None = None,
 ) -> Response:
-    caller.require_admin()
+    caller.require_admin("identity:create_grant" if request.method == "PUT" else "identity:revoke_grant")
     _known_user(identity, user_id)
     role = next((name for name, known in identity.roles.items() if known == role_id), None)
     if role is None:
@@ -162,7 +169,8 @@ def _change(
     if request.method == "PUT":
         identity.assignments.add(changed)
     elif changed not in identity.assignments:
-        raise ApiFault(404, "Could not find role assignment.")
+        who = f"user or group: {user_id}, project, domain, or system: {project_id or domain_id}"
+        raise ApiFault(404, f"Could not find role assignment with role: {role_id}, {who}.")
     elif request.method == "DELETE":
         identity.assignments.remove(changed)
     return empty()
@@ -189,18 +197,41 @@ def _wanted(identity: Identity, assignment: Assignment, request: Request) -> boo
     return all(facts[name] == value for name, value in request.query_params.items() if name in facts)
 
 
-def _assignment(identity: Identity, assignment: Assignment, *, names: bool) -> Body:
+def _assignment(request: Request, assignment: Assignment, given: Assignment) -> Body:
+    """An assignment, which follows from the one that was given or is that one."""
+    identity, names = world_of(request).identity, _flag(request, "include_names")
     user = identity.users[assignment.user_id]
     role: Body = {"id": identity.roles[assignment.role]}
     who: Body = {"id": user.id}
     where: Body = {"id": assignment.project_id or assignment.domain_id}
     if names:
-        role["name"], who["name"], who["domain"] = assignment.role, user.name, dict(_DOMAIN)
+        role["name"], who["name"], who["domain"] = assignment.role, user.name, _IN_DOMAIN
         where["name"] = identity.projects[assignment.project_id].name if assignment.project_id else "Default"
+        where |= {"domain": _IN_DOMAIN} if assignment.project_id else {}
     scope: Body = {"project" if assignment.project_id else "domain": where}
-    if assignment.inherited:
+    if given.inherited:
         scope["OS-INHERIT:inherited_to"] = "projects"
-    return {"role": role, "user": who, "scope": scope, "links": {}}
+    return {"role": role, "user": who, "scope": scope, "links": _links_of(request, assignment, given)}
+
+
+def _links_of(request: Request, assignment: Assignment, given: Assignment) -> Body:
+    base, roles = f"{base_url(request)}/identity/v3", world_of(request).identity.roles
+    place = f"projects/{given.project_id}" if given.project_id else f"domains/{given.domain_id}"
+    tail = f"{place}/users/{given.user_id}/roles/{roles[given.role]}"
+    links = {"assignment": f"{base}/OS-INHERIT/{tail}/inherited_to_projects" if given.inherited else f"{base}/{tail}"}
+    if assignment.role != given.role:
+        links["prior_role"] = f"{base}/prior_role/{roles[assignment.role]}/implies/{roles[given.role]}"
+    return links
+
+
+def self_link(request: Request, collection: str, found_id: str) -> Body:
+    """Where a thing is, as Keystone adds it to everything."""
+    return {"links": {"self": f"{base_url(request)}/identity/v3/{collection}/{found_id}"}}
+
+
+def role_body(name: str, role_id: str) -> Body:
+    """A role, as in lists and inside what it is delegated by."""
+    return {"id": role_id, "name": name, "domain_id": None, "description": None, "options": {"immutable": True}}
 
 
 def _flag(request: Request, name: str) -> bool:

@@ -12,6 +12,7 @@ from cloudsim.errors import ApiFault
 from cloudsim.http import Body, answer, base_url, empty, read
 from cloudsim.identity import delegation, people, tokens
 from cloudsim.identity.catalog import catalog
+from cloudsim.identity.people import role_body
 from cloudsim.identity.state import DEFAULT_DOMAIN, Identity, Token
 
 router = APIRouter(prefix="/identity")
@@ -34,7 +35,8 @@ def _version(request: Request) -> Body:
 @router.get("/")
 async def versions(request: Request) -> Response:
     """Which versions there are; 300 as the real one answers."""
-    return answer({"versions": {"values": [_version(request)]}}, 300)
+    where = {"Location": f"{base_url(request)}/identity/v3/"}
+    return answer({"versions": {"values": [_version(request)]}}, 300, where)
 
 
 @router.get("/v3")
@@ -64,8 +66,8 @@ async def validate(request: Request, caller: AnyCaller) -> Response:
 @router.head("/v3/auth/tokens")
 async def check(request: Request, caller: AnyCaller) -> Response:
     """As validate, without the body."""
-    _subject(request, caller.token_id, privileged=bool(caller.roles & {"admin", "service"}))
-    return empty(200)
+    token = _subject(request, caller.token_id, privileged=bool(caller.roles & {"admin", "service"}))
+    return empty(200, {"X-Subject-Token": token.id, "Vary": "X-Auth-Token"})
 
 
 @router.delete("/v3/auth/tokens")
@@ -78,7 +80,7 @@ async def revoke(request: Request, caller: AnyCaller) -> Response:
 @router.get("/v3/auth/catalog")
 async def own_catalog(request: Request, caller: AnyCaller) -> Response:
     """The catalog of the caller's scope."""
-    return answer({"catalog": _catalog(request, caller.project_id), "links": {}})
+    return answer({"catalog": _catalog(request, caller.project_id), "links": {"self": str(request.url)}})
 
 
 def _catalog(request: Request, project_id: str) -> list[dict[str, Any]]:
@@ -96,8 +98,12 @@ def _subject(request: Request, own_token_id: str, *, privileged: bool) -> Token:
     token = tokens.valid(identity, subject_id, allow_expired=late)
     # A service that does not understand access rules must not be told that the token is good.
     knows_rules = request.headers.get("openstack-identity-access-rules") is not None
+    if not subject_id:
+        raise ApiFault(404, "No token in the request")
+    if token is None and subject_id not in identity.tokens:
+        raise ApiFault(404, "Could not recognize Fernet token")
     if token is None or (_has_rules(identity, token) and not knows_rules):
-        raise ApiFault(404, "Could not find token.")
+        raise ApiFault(404, "Failed to validate token")
     return token
 
 
@@ -121,12 +127,18 @@ def _token_body(request: Request, identity: Identity, token: Token) -> Body:
     if token.project_id:
         project = identity.projects[token.project_id]
         body["project"] = {"id": project.id, "name": project.name, "domain": DOMAIN}
-        body["is_domain"] = False
+        if token.trust_id is None:
+            body["is_domain"] = False
     if token.project_id or token.domain_id:
-        body["roles"] = [{"id": identity.roles[r], "name": r} for r in tokens.roles_of(identity, token)]
+        held = tokens.roles_of(identity, token)
+        body["roles"] = [role_body(r, identity.roles[r]) if token.trust_id else _role(identity, r) for r in held]
         if "nocatalog" not in request.query_params:
             body["catalog"] = _catalog(request, token.project_id or "")
     return body | _delegation_body(identity, token)
+
+
+def _role(identity: Identity, name: str) -> Body:
+    return {"id": identity.roles[name], "name": name}
 
 
 def _delegation_body(identity: Identity, token: Token) -> dict[str, Any]:

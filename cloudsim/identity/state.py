@@ -76,7 +76,7 @@ class AppCredential:
     secret_hash: str = field(repr=False)
     description: str | None = None
     expires_at: float | None = None
-    unrestricted: bool = False
+    unrestricted: bool | None = None
     access_rules: list[dict[str, Any]] = field(default_factory=list)
 
 

@@ -12,7 +12,7 @@ import uuid
 from typing import Any
 
 from cloudsim.errors import ApiFault
-from cloudsim.identity.state import DEFAULT_DOMAIN, AppCredential, Identity, Project, Token, Trust, User
+from cloudsim.identity.state import DEFAULT_DOMAIN, AppCredential, Identity, Project, Token, Trust, User, expand
 
 # How long after its end a token can still be validated with allow_expired (Keystone's default).
 EXPIRED_WINDOW = 172800
@@ -22,7 +22,19 @@ _KEEP = 50_000
 
 def unauthorised() -> ApiFault:
     """401 as Keystone words it; it never says which part was wrong."""
-    return ApiFault(401, _UNAUTHORISED, headers={"WWW-Authenticate": 'Keystone uri="/identity/v3"'})
+    return ApiFault(401, _UNAUTHORISED)
+
+
+def no_credential(credential_id: str) -> ApiFault:
+    """404, not 401, is what Keystone says to who logs in by an application credential that is gone."""
+    return ApiFault(404, f"Could not find Application Credential: {credential_id}.")
+
+
+def lost_credential(identity: Identity, token_id: str) -> str | None:
+    """The id of the application credential that this token came from, if that is gone."""
+    token = identity.tokens.get(token_id)
+    credential_id = token.app_credential_id if token is not None else None
+    return credential_id if credential_id not in identity.app_credentials else None
 
 
 def hash_secret(secret: str) -> str:
@@ -71,7 +83,7 @@ def roles_of(identity: Identity, token: Token) -> tuple[str, ...]:
         return ()
     if token.trust_id:
         trust = identity.trusts.get(token.trust_id)
-        return _part(identity, trust.trustor_user_id, project, trust.roles) if trust else ()
+        return _part(identity, trust.trustor_user_id, project, expand(set(trust.roles))) if trust else ()
     if token.app_credential_id:
         credential = identity.app_credentials.get(token.app_credential_id)
         return _part(identity, credential.user_id, project, credential.roles) if credential else ()
@@ -146,7 +158,9 @@ def _by_app_credential(identity: Identity, details: dict[str, Any]) -> Token:
     if credential is None and "name" in details:
         user = _user(identity, details.get("user"))
         credential = next((c for c in identity.credentials_of(user.id) if c.name == details["name"]), None)
-    if credential is None or credential.secret_hash != hash_secret(str(details.get("secret", ""))):
+    if credential is None:
+        raise no_credential(str(details.get("id") or details.get("name")))
+    if credential.secret_hash != hash_secret(str(details.get("secret", ""))):
         raise unauthorised()
     if credential.expires_at is not None and credential.expires_at <= identity.clock.now():
         raise unauthorised()
@@ -200,7 +214,7 @@ def _scope_to_trust(identity: Identity, token: Token, trust_id: str) -> None:
     trust = identity.trusts.get(trust_id)
     now = identity.clock.now()
     if trust is None or (trust.expires_at is not None and trust.expires_at <= now):
-        raise ApiFault(403, "Could not find trust, or it has expired.")
+        raise unauthorised()
     if trust.trustee_user_id != token.user_id:
         raise ApiFault(403, "User is not a trustee.")
     _consume(trust)

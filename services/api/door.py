@@ -31,7 +31,7 @@ _log = structlog.get_logger(__name__)
 
 REQUEST_ID: Final = "X-OpenStack-Request-ID"
 PUBLIC: Final = frozenset({"/", "/v1", "/healthcheck", "/readyz", "/openapi.json", "/docs"})
-_NODE_CALL = re.compile(r"/v1/(nodes/self|bays/[^/]+/node-certificates)")
+_NODE_CALL = re.compile(r"/v1/(nodes/self(/credential)?|bays/[^/]+/node-certificates)")
 """What nodes call, who have no token; each handler asks for the node's own proof."""
 _ANY_FORM: Final = frozenset({"/healthcheck", "/readyz", "/openapi.json", "/docs"})
 _BARE: Final = (

@@ -65,6 +65,7 @@ _CLUSTER: Final = {
     **_SEEN,
     "update": _MEMBER_NO_NODE,
     "delete": _MEMBER_NO_NODE,
+    "delete_force": _ADMIN,
     "resize": _MEMBER_NO_NODE,
     "upgrade": _MEMBER_NO_NODE,
     "update_health_status": _MAKER_OR_NODE,

@@ -13,7 +13,8 @@ from pydantic import SecretStr
 from rich.console import Console
 
 from services.cli.process import Trouble, explain, run
-from services.cli.stack import HOST, BusKind, LocalStack
+from services.cli.programs import HOST
+from services.cli.stack import BusKind, LocalStack
 from services.cli.story import Story
 from services.cli.view import View
 from shared.client.api import JeroboamClient

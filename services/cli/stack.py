@@ -21,7 +21,8 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from pydantic import SecretStr
 
-from services.cli.supervisor import Program, Supervisor, file_written, http_answers
+from services.cli.programs import HOST, ServicePrograms
+from services.cli.supervisor import Program, Supervisor, http_answers
 from services.cli.workspace import Secrets, Workspace
 from shared.client.api import JeroboamClient
 from shared.client.login import Credentials
@@ -32,9 +33,7 @@ from shared.runtime.postgres import EmbeddedPostgres
 
 BusKind = Literal["postgres", "rabbitmq"]
 
-HOST = "127.0.0.1"
 LOOPBACK = EgressPolicy(allow=(ip_network("127.0.0.0/8"),))
-WORKERS = ("certs", "provisioner", "scaler")
 ROLES = ("jb_api", "jb_provisioner", "jb_certs", "jb_scaler")
 PROJECT_OF = {"admin": "admin", "demo": "demo", "alt": "alt", "reader": "demo"}
 """The simulated cloud's people and the project that each works in; their password is their name."""
@@ -94,7 +93,7 @@ class LocalStack:
         self.postgres_pid: int | None = None
         self._embedded = database_url is None
         self._admin_dsn = database_url or ""
-        self._passwords = _role_passwords(self._admin_dsn)
+        self._passwords = role_passwords(self._admin_dsn)
         self._cleanup = AsyncExitStack()
 
     async def start(self) -> None:
@@ -113,7 +112,7 @@ class LocalStack:
                 self.supervisor.start(self._cloudsim()),
                 asyncio.to_thread(migrate.upgrade, self._admin_dsn, self._passwords),
             )
-            await self.supervisor.start(self._api(keys), *self._workers(keys))
+            await self.supervisor.start(*self._services(keys).all())
         except BaseException:
             await self.stop()
             raise
@@ -133,7 +132,7 @@ class LocalStack:
         """The database's DSN as an administrator, or as one of `ROLES`."""
         if role is None:
             return self._admin_dsn
-        return _as_role(self._admin_dsn, role, self._passwords.get(role))
+        return as_role(self._admin_dsn, role, self._passwords.get(role))
 
     def client(self, user: str) -> JeroboamClient:
         """A client of the public API as one of `PROJECT_OF`; a context manager."""
@@ -156,61 +155,28 @@ class LocalStack:
             ready=http_answers(HOST, self.cloud_port, "/identity/v3"),
         )
 
-    def _api(self, keys: Secrets) -> Program:
-        mark = self.workspace.mark("api.port")
-        own = {
-            "HOST": HOST,
-            "PORT": str(self.api_port),
-            "PORT_FILE": str(mark),
-            "SEAL_PUBLIC_KEY_FILE": str(keys.seal_public_key_file),
-        }
-        return Program(
-            name="api",
-            command=[sys.executable, "-m", "services.api"],
-            env=self._environment("jb_api", own),
-            ready=http_answers(HOST, self.api_port, "/healthcheck"),
-            marks=(mark,),
-            restart=self._restart,
-        )
-
-    def _workers(self, keys: Secrets) -> list[Program]:
-        own = {
-            "certs": {"MASTER_KEY_FILE": str(keys.master_key_file)},
-            "provisioner": {"SEAL_PRIVATE_KEY_FILE": str(keys.seal_private_key_file)},
-        }
-        return [
-            self._worker(service, f"{service}-{number}", own.get(service, {}))
-            for service in WORKERS
-            for number in range(1, self._replicas + 1)
-        ]
-
-    def _worker(self, service: str, name: str, own: Mapping[str, str]) -> Program:
-        mark = self.workspace.mark(f"{name}.ready")
-        return Program(
-            name=name,
-            command=[sys.executable, "-m", f"services.{service}"],
-            env=self._environment(f"jb_{service}", {**own, "READY_FILE": str(mark)}),
-            ready=file_written(mark),
-            marks=(mark,),
-            restart=self._restart,
-        )
-
-    def _environment(self, role: str, own: Mapping[str, str]) -> dict[str, str]:
+    def _services(self, keys: Secrets) -> ServicePrograms:
         settings = {
-            "DATABASE_URL": self.dsn(role),
             "KEYSTONE_URL": self.keystone_url,
             "SERVICE_PASSWORD": "jeroboam",  # the simulated cloud's own
             "EGRESS_ALLOW": "127.0.0.0/8",
             "TIME_SCALE": str(self._time_scale),
             **({"AMQP_URL": self._amqp_url} if self._amqp_url else {}),
             **({"FAILPOINT_DIR": str(self._failpoint_dir.absolute())} if self._failpoint_dir else {}),
-            **own,
         }
-        ours = {f"JEROBOAM_{name}": value for name, value in settings.items()}
-        return {**self.workspace.environment(), **ours, **self._extra}
+        return ServicePrograms(
+            workspace=self.workspace,
+            keys=keys,
+            dsn=self.dsn,
+            settings=settings,
+            api_port=self.api_port,
+            replicas=self._replicas,
+            restart=self._restart,
+            extra=self._extra,
+        )
 
 
-def _role_passwords(dsn: str) -> dict[str, str]:
+def role_passwords(dsn: str) -> dict[str, str]:
     """Passwords for the roles on a server that wants some: derived from the administrator's.
 
     Roles belong to the server, so two stacks on one server must arrive at the same passwords.
@@ -221,7 +187,7 @@ def _role_passwords(dsn: str) -> dict[str, str]:
     return {role: hashlib.sha256(f"{role}:{password}".encode()).hexdigest() for role in ROLES}
 
 
-def _as_role(dsn: str, role: str, password: str | None) -> str:
+def as_role(dsn: str, role: str, password: str | None) -> str:
     parts = urlsplit(dsn)
     _, _, host = parts.netloc.rpartition("@")
     user = role if password is None else f"{role}:{quote(password, safe='')}"

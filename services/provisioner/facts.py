@@ -1,4 +1,4 @@
-"""From a bay's row to what a driver renders from."""
+"""From a bay's row to what a driver renders from, and what of it is put in only on its way to Heat."""
 
 from __future__ import annotations
 
@@ -6,16 +6,20 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 
 from services.provisioner.settings import ProvisionerSettings
-from shared.db.repositories.stacks import Credential
+from shared.db.repositories.stacks import Credential, Render
 from shared.domain import names
 from shared.domain.bay import Bay, Operation
+from shared.domain.errors import CloudError
 from shared.domain.queue import node_count_of
+from shared.drivers.common.stack import credential_parameters
 from shared.drivers.contract import BayFacts, BaySecrets, Role
 from shared.openstack.cloud import Cloud
+from shared.runtime.sealing import unseal
 
 SEALED = "@sealed@"
 """Stands in a stored render for the secret that is put in only on its way to Heat."""
 
+_IN_USER_DATA = "@@APPLICATION_CREDENTIAL_SECRET@@"
 _SPEC = {field.name for field in fields(BayFacts)}
 
 
@@ -85,3 +89,38 @@ def secrets_of(credential: Credential | None) -> BaySecrets:
     if credential is None or credential.credential_id is None:
         return BaySecrets()
     return BaySecrets(application_credential_id=credential.credential_id, application_credential_secret=SEALED)
+
+
+def roles_with_credential(render: Render) -> list[str]:
+    """The roles whose nodes were born with the credential: to others it must not be given either."""
+    roles: tuple[Role, ...] = ("master", "worker")
+    return [role for role in roles if _IN_USER_DATA in render.files.get(f"{role}.user-data", "")]
+
+
+def newest_parameters(render: Render, newest: Credential | None, private_key: str | None) -> dict[str, str]:
+    """The stack parameters with the bay's newest credential; {} for a bay that was rendered without one.
+
+    Raises:
+        CloudError: it cannot be opened here.
+    """
+    if SEALED not in render.parameters.values():
+        return {}
+    secret = opened_secret(private_key, newest)
+    credential_id = None if newest is None else newest.credential_id
+    return credential_parameters(
+        BaySecrets(application_credential_id=credential_id, application_credential_secret=secret)
+    )
+
+
+def opened_secret(private_key: str | None, credential: Credential | None) -> str:
+    """The secret that the gateway sealed for us.
+
+    Raises:
+        CloudError: there is none, or no key to open it with.
+    """
+    if private_key is None or credential is None or credential.sealed is None:
+        raise CloudError(
+            "The nodes' cloud credential cannot be opened: JEROBOAM_SEAL_PRIVATE_KEY_FILE is not set here.",
+            service="provisioner",
+        )
+    return unseal(private_key, credential.sealed, credential.name.encode()).decode()

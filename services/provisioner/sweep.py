@@ -1,7 +1,9 @@
-"""The slow sweep: what bears our mark and is of a bay that we buried is removed (rule 4).
+"""The slow sweep: what bears our mark and is of a bay that we buried is removed (rule 4), and what somebody else did to
+bays at rest is found (`drift`).
 
-It finds a stack or a server group whose creating call arrived after its bay was gone, a server group whose call arrived
-after its bay's stack was rendered with another one, and a node credential whose bay was never written.
+It finds a stack or a server group whose creating call arrived after its bay was gone, what a buried bay's own services
+left (`graves`), a server group whose call arrived after its bay's stack was rendered with another one, and a node
+credential whose bay was never written.
 One replica sweeps at a time; young things are left alone, because their row may be about to be written.
 """
 
@@ -16,13 +18,15 @@ from uuid import UUID
 
 import structlog
 
+from services.provisioner.drift import compare
 from services.provisioner.factory import Deps
+from services.provisioner.graves import clear_stack, sweep_attached
 from services.provisioner.steps.delete import revoke
 from shared.db.locks import alone
-from shared.db.repositories import stack_names, stacks
+from shared.db.repositories import drift, stack_names, stacks
 from shared.domain import names
 from shared.domain.errors import ClientFault, CloudError
-from shared.openstack.heat import HeatClient
+from shared.openstack.cloud import ProjectCloud
 from shared.openstack.nova import NovaClient, ServerGroup
 from shared.openstack.stacks import StackSummary
 
@@ -62,7 +66,7 @@ async def sweep_once(deps: Deps, *, older_than: float) -> None:
             _log.warning("orphan not revoked", bay=str(orphan.bay_id), reason=str(error))
             continue
         async with deps.engine.begin() as conn:
-            await stacks.forget_credentials(conn, orphan.bay_id)
+            await stacks.forget_credentials(conn, orphan.bay_id, [orphan.generation])
         _log.warning("orphan revoked", bay=str(orphan.bay_id))
     async with deps.engine.begin() as conn:
         await stacks.forget_graves(conn, days=_GRAVE_DAYS)
@@ -70,8 +74,13 @@ async def sweep_once(deps: Deps, *, older_than: float) -> None:
 
 async def _sweep_project(deps: Deps, project_id: str, older_than: float) -> None:
     cloud = deps.cloud.for_project(project_id)
-    await _sweep_stacks(deps, cloud.heat, older_than)
+    async with deps.engine.connect() as conn:
+        resting = await drift.resting(conn, project_id)
+    listed = await cloud.heat.list_project()
+    await _sweep_stacks(deps, cloud, project_id, listed, older_than)
+    await compare(deps, cloud, resting, listed)
     await _sweep_server_groups(deps, cloud.nova)
+    await sweep_attached(deps, cloud, project_id)
 
 
 async def _sweep_server_groups(deps: Deps, nova: NovaClient) -> None:
@@ -95,21 +104,24 @@ def _in_use(group: ServerGroup, parameters: Mapping[str, str]) -> bool:
     return group.id in parameters.values()
 
 
-async def _sweep_stacks(deps: Deps, heat: HeatClient, older_than: float) -> None:
-    marked = {stack.id: owner for stack in await heat.list_project() if (owner := _owner(stack, older_than))}
+async def _sweep_stacks(
+    deps: Deps, cloud: ProjectCloud, project_id: str, listed: list[StackSummary], older_than: float
+) -> None:
+    marked = {stack: owner for stack in listed if (owner := _owner(stack, older_than))}
     if not marked:
         return
     async with deps.engine.connect() as conn:
         alive = await stacks.existing(conn, list(marked.values()))
         buried = await stacks.buried(conn, list(marked.values()))
-    for stack_id, owner in marked.items():
+    for stack, owner in marked.items():
         if owner in buried:
-            _log.warning("orphan stack deleted", stack=stack_id, bay=str(owner))
-            await heat.delete(stack_id)
+            _log.warning("orphan stack deleted", stack=stack.id, bay=str(owner))
+            await clear_stack(cloud, owner, project_id, stack)
+            await cloud.heat.delete(stack.id)
         elif owner not in alive:
             # A row comes before its stack and leaves a tombstone, so this bay is of another installation or of a newer
             # state of this database than the one that was restored: not ours to delete.
-            _log.warning("stack of an unknown bay left alone", stack=stack_id, bay=str(owner))
+            _log.warning("stack of an unknown bay left alone", stack=stack.id, bay=str(owner))
 
 
 def _owner(stack: StackSummary, older_than: float) -> UUID | None:

@@ -115,9 +115,12 @@ class JeroboamClient:
         """Ask for another number of nodes; returns the bay's uuid at once."""
         return await self.update_bay(ident, [{"op": "replace", "path": "/node_count", "value": node_count}])
 
-    async def delete_bay(self, ident: str) -> None:
-        """Ask for a bay's end; it is gone when `bay` raises a CloudError with status 404."""
-        await self._call("DELETE", f"/bays/{segment(ident)}")
+    async def delete_bay(self, ident: str, *, force: bool = False) -> None:
+        """Ask for a bay's end; it is gone when `bay` raises a CloudError with status 404.
+
+        `force`, for administrators: what cannot be removed is left behind.
+        """
+        await self._call("DELETE", f"/bays/{segment(ident)}{'?force=true' if force else ''}")
 
     async def operations(self, ident: str) -> list[OperationOut]:
         """A bay's operations with their steps, newest first."""

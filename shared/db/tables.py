@@ -118,6 +118,7 @@ bays = Table(
     created(),
     Column("updated_at", DateTime(timezone=True)),
     Column("stack_seen", Text),
+    Column("forced", Boolean, nullable=False, server_default=text("false")),
     CheckConstraint("wanted IN ('present', 'gone')", name="bays_wanted"),
     CheckConstraint("node_count >= 0 AND master_count >= 1", name="bays_counts"),
     CheckConstraint("health_status IN ('HEALTHY', 'UNHEALTHY', 'UNKNOWN')", name="bays_health"),

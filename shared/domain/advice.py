@@ -129,6 +129,11 @@ _TABLE: Final = (
     ),
     # deletions that something holds up
     _known(
+        r"which is pending_",
+        "Octavia refuses every change of a load balancer until it is done with it: if it stays so, the operator has to "
+        "end that; then ask for the deletion again.",
+    ),
+    _known(
         r"required by one or more floating ips",
         "A floating IP still leads through the router: release it (openstack floating ip list --router), then ask for "
         "the deletion again.",

@@ -58,6 +58,8 @@ class Bay:
     """What the bay was born with: the baymodel's effective attributes and the cloud's ids at acceptance (rule 6)."""
     api_address: str | None
     created_at: datetime
+    forced: bool = False
+    """Whether an administrator forced its deletion: nothing that stands in the way ends that any more."""
 
 
 @dataclass(frozen=True)

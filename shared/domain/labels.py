@@ -282,6 +282,7 @@ def _versions() -> tuple[Label, ...]:
 
 def _cloud() -> tuple[Label, ...]:
     where = "drivers/test_k8s_ubuntu_labels.py"
+    volumes = LabelRule(kind="boolean", default="false", summary="whether Cinder CSI's volumes go with the bay")
     return (
         Label(
             "cloud_provider_enabled",
@@ -305,6 +306,7 @@ def _cloud() -> tuple[Label, ...]:
             LabelRule(kind="boolean", default="true", summary="Cinder CSI, when volume_driver is cinder"),
             f"{where}::test_cinder_csi_enabled",
         ),
+        Label("delete_volumes", _CURRENT, volumes, "e2e/test_delete_attached.py::test_volumes_by_choice"),
         _tag(
             "cinder_csi_plugin_tag",
             "",

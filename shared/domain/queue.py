@@ -29,6 +29,7 @@ class Door(StrEnum):
     """What a request is, to Magnum's table; the value is the verb of its refusal. Rotating a CA counts as updating."""
 
     UPDATE = "Updating"
+    ROTATE = "Rotating the credential of"
     RESIZE = "Resizing"
     UPGRADE = "Upgrading"
 
@@ -57,11 +58,12 @@ def takes(door: Door, status: BayStatus, busy: Busy) -> bool:
     """Whether a request is accepted in that state of the bay.
 
     A resize is taken after a failed change too, so that an autoscaler can push again; other changes are not
-    (docs/decisions/0007).
+    (docs/decisions/0007), but for a rotation of the credential, which may be what repairs the bay.
     """
     return (
         status in _STANDS
         or (door is Door.RESIZE and status in _PUSHES_AGAIN)
+        or (door is Door.ROTATE and status is BayStatus.UPDATE_FAILED)
         or (busy == "queue" and status in _UNDER_WAY)
     )
 

@@ -50,6 +50,9 @@ class NetworkItem:
     port_id: str
     address: str
     """A floating IP's address."""
+    project_id: str
+    security_group_ids: tuple[str, ...]
+    """Of a port."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,10 @@ class NeutronClient:
     async def items(
         self, kind: Kind, *, name: str | None = None, tag: str | None = None, **filters: str
     ) -> list[NetworkItem]:
-        """What of a kind the token sees, by exact name, tag, or any filter of Neutron's (`device_id`, `network_id`)."""
+        """What of a kind the token sees, by exact name, tag, or any filter of Neutron's (`device_id`, `network_id`).
+
+        An administrator's token sees what is everybody's: `project_id` is the filter for one project's.
+        """
         params = dict(filters)
         if name is not None:
             params["name"] = name
@@ -185,4 +191,6 @@ def _item(doc: Doc) -> NetworkItem:
         network_id=doc.maybe("network_id") or "",
         port_id=doc.maybe("port_id") or "",
         address=doc.maybe("floating_ip_address") or "",
+        project_id=doc.maybe("project_id") or "",
+        security_group_ids=doc.texts("security_groups"),
     )

@@ -1,4 +1,7 @@
-"""Octavia: whether a cloud has load balancers, and what a project may still have of them. Heat makes them."""
+"""Octavia: what a project may still have, and the load balancers that a bay's own services made.
+
+Heat makes those of our templates; here they are only looked at and deleted.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,9 @@ from shared.openstack.session import CloudSession, segment
 
 SERVICE: Final = "load-balancer"
 
+_PENDING: Final = "PENDING_"
+_DELETED: Final = "DELETED"
+
 _QUOTAS: Final[Mapping[str, tuple[tuple[str, ...], str]]] = MappingProxyType(
     {
         "load_balancers": (("loadbalancer", "load_balancer"), "loadbalancers"),
@@ -28,10 +34,76 @@ _QUOTAS: Final[Mapping[str, tuple[tuple[str, ...], str]]] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True)
+class LoadBalancer:
+    """A load balancer, with what tells whose it is."""
+
+    id: str
+    name: str
+    description: str
+    tags: tuple[str, ...]
+    status: str
+    """Octavia's provisioning_status: ACTIVE, ERROR, or PENDING_ and what it is at."""
+    network_id: str
+    """Where its virtual address is."""
+    port_id: str
+    """The port that has the virtual address."""
+
+    @property
+    def pending(self) -> bool:
+        """Octavia is at it and refuses every change with 409 until it has finished; one in ERROR can be deleted."""
+        return self.status.startswith(_PENDING)
+
+
+@dataclass(frozen=True, slots=True)
 class OctaviaClient:
     """Octavia in one project, or as one caller."""
 
     session: CloudSession
+
+    async def load_balancers(self, project_id: str) -> list[LoadBalancer]:
+        """The project's load balancers; none where the cloud has no Octavia.
+
+        Raises:
+            CloudError: 403 where Octavia wants a role of its own (`load-balancer_member`) that the token lacks.
+        """
+        base = await self._base()
+        if base is None:
+            return []
+        listed = await self.session.pages(
+            SERVICE, f"{base}/loadbalancers", "loadbalancers", params={"project_id": project_id}
+        )
+        return [one for one in map(_load_balancer, listed) if one.status != _DELETED]
+
+    async def load_balancer(self, load_balancer_id: str) -> LoadBalancer | None:
+        """One; None when there is none of that id, or no Octavia."""
+        base = await self._base()
+        found = None
+        if base is not None:
+            found = await self.session.get(SERVICE, f"{base}/loadbalancers/{segment(load_balancer_id)}")
+        return None if found is None else _load_balancer(found.doc("loadbalancer"))
+
+    async def delete(self, load_balancer_id: str) -> bool:
+        """Begin the deletion of it and all that hangs on it (listeners, pools, monitors); False when it was gone.
+
+        Raises:
+            CloudError: 409 while it is `pending`.
+        """
+        base = await self._base()
+        if base is None:
+            return False
+        try:
+            await self.session.call(
+                SERVICE,
+                "DELETE",
+                f"{base}/loadbalancers/{segment(load_balancer_id)}",
+                params={"cascade": "true"},
+                resource=f"load balancer {load_balancer_id}",
+            )
+        except CloudError as error:
+            if error.status == 404:
+                return False
+            raise
+        return True
 
     async def headroom(self, project_id: str) -> dict[str, Allowance]:
         """The project's quotas and their use, by the names of `shared.domain.headroom`.
@@ -72,6 +144,18 @@ class OctaviaClient:
         if not endpoints.has(SERVICE):
             return None
         return "/lbaas" if endpoints.url(SERVICE).endswith(("/v2", "/v2.0")) else "/v2.0/lbaas"
+
+
+def _load_balancer(doc: Doc) -> LoadBalancer:
+    return LoadBalancer(
+        id=doc.text("id"),
+        name=doc.maybe("name") or "",
+        description=doc.maybe("description") or "",
+        tags=doc.texts("tags"),
+        status=doc.maybe("provisioning_status") or "",
+        network_id=doc.maybe("vip_network_id") or "",
+        port_id=doc.maybe("vip_port_id") or "",
+    )
 
 
 def _limit(quotas: Doc, names: tuple[str, ...]) -> int | None:

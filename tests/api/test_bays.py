@@ -324,6 +324,33 @@ async def test_delete_may_be_repeated_and_overtakes(system: System) -> None:
     assert row["wanted"] == "gone"
 
 
+@pytest.mark.parametrize(("path", "rule"), [("bays", "bay:delete_force"), ("clusters", "cluster:delete_force")])
+async def test_force_is_for_administrators(system: System, path: str, rule: str) -> None:
+    bay = system.bay()
+    where = f"/v1/{path}/{bay['uuid']}"
+    for query, word in (("?force=", "''"), ("?force=perhaps", "'perhaps'")):
+        answer = system.call("DELETE", f"{where}{query}")
+        assert answer.status_code == 400, (query, word)
+    refused = system.call("DELETE", f"{where}?force=true")
+    assert (refused.status_code, detail(refused)) == (403, f"Policy doesn't allow {rule} to be performed.")
+    (row,) = await system.sql("SELECT wanted, forced FROM bays WHERE id = $1::uuid", bay["uuid"])
+    assert (row["wanted"], row["forced"]) == ("present", False)
+    assert system.call("PATCH", f"{where}?force=true", [{"op": "remove", "path": "/node_count"}]).status_code == 400
+
+    assert system.call("DELETE", f"{where}?force=false").status_code == 204
+    (row,) = await system.sql("SELECT forced FROM bays WHERE id = $1::uuid", bay["uuid"])
+    assert row["forced"] is False
+    for _ in range(2):  # while it goes on, and again
+        assert system.call("DELETE", f"{where}?force=true", user="admin").status_code == 204
+    (row,) = await system.sql("SELECT forced, status, status_reason FROM bays WHERE id = $1::uuid", bay["uuid"])
+    assert (row["forced"], row["status"]) == (True, "DELETE_IN_PROGRESS")
+    assert row["status_reason"].startswith("An administrator forced the deletion")
+    told = await system.sql("SELECT 1 FROM bay_history WHERE bay_id = $1::uuid AND event = 'delete asked'", bay["uuid"])
+    assert len(told) == 2
+    kinds = await system.sql("SELECT kind FROM operations WHERE bay_id = $1::uuid ORDER BY seq", bay["uuid"])
+    assert [one["kind"] for one in kinds] == ["create", "delete"]
+
+
 async def test_failed_bay_shows_its_faults(system: System) -> None:
     bay = system.bay()
     await system.sql(

@@ -8,7 +8,7 @@ import pytest
 
 from tests.api.harness import LATEST, System, detail
 
-CREDENTIAL = "Rotating the credential is not supported by this driver."
+CREDENTIAL = "The nodes of this cluster do not use the cloud, so there is no credential to rotate."
 AUTHORITY = "Rotating the CA certificate is not supported by this driver."
 BYTES = {"Content-Type": "application/octet-stream"}
 BODIES: list[tuple[bytes | None, dict[str, str]]] = [

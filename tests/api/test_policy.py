@@ -44,6 +44,8 @@ TABLE: dict[str, tuple[str, ...]] = {
         for face in ("bay", "cluster", "baymodel", "clustertemplate")
         for action in WIDE
     },
+    "bay:delete_force": ("admin",),
+    "cluster:delete_force": ("admin",),
     "baymodel:publish": ("admin",),
     "clustertemplate:publish": ("admin",),
     "nodegroup:get": READERS,

@@ -202,6 +202,7 @@ REFUSED = [
     ("ca show nope", 1, "nope could not be found"),
     ("nodegroup delete {cluster} default-worker", 1, "Deleting a default nodegroup is not supported"),
     ("nodegroup show {cluster} nope", 1, "nope could not be found"),
+    ("credential rotate {cluster}", 1, "there is no credential to rotate"),
     ("service list", 1, "Policy doesn't allow magnum-service:get_all to be performed"),
     ("quotas list --all-tenants", 1, "HTTP 403"),
 ]
@@ -218,7 +219,6 @@ def test_refusals(client: str, cluster: str, clients: Clients, command: str, cod
 NOT_YET = [
     "cluster upgrade {cluster} {cluster}-template",
     "ca rotate {cluster}",
-    "credential rotate {cluster}",
     "nodegroup create {cluster} more --node-count 1",
 ]
 

@@ -45,9 +45,9 @@ MAY: dict[str, dict[str, str]] = {
 
 # What a partial right must not cover.
 FORBIDDEN_COLUMNS = {
-    ("jb_provisioner", "UPDATE", "bays"): {"id", "project_id", "wanted", "master_count", "spec"},
-    ("jb_certs", "UPDATE", "bays"): {"wanted", "node_count", "stack_id", "spec"},
-    ("jb_scaler", "UPDATE", "bays"): {"wanted", "node_count", "stack_id", "spec"},
+    ("jb_provisioner", "UPDATE", "bays"): {"id", "project_id", "wanted", "forced", "master_count", "spec"},
+    ("jb_certs", "UPDATE", "bays"): {"wanted", "forced", "node_count", "stack_id", "spec"},
+    ("jb_scaler", "UPDATE", "bays"): {"wanted", "forced", "node_count", "stack_id", "spec"},
     **{
         (role, "UPDATE", "operations"): {
             "id",

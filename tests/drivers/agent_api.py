@@ -26,6 +26,7 @@ SECRET = "s3cret" * 10
 FIRST = "POST /v1/bays/b1/node-certificates"
 SELF = "GET /v1/nodes/self"
 REPORT = "PUT /v1/nodes/self"
+CREDENTIAL = "GET /v1/nodes/self/credential"
 
 Reply = tuple[int, dict[str, Any], dict[str, str]]
 
@@ -60,6 +61,8 @@ class Api:
     profiles: Mapping[str, str] = field(default_factory=dict)
     """Profile to kind of authority."""
     shared: dict[str, str] = field(default_factory=dict)
+    credential: Callable[[str], dict[str, Any] | None] = lambda certificate: None
+    """The letter that waits for the node with that certificate (PEM)."""
     change_answer: Callable[[dict[str, Any], str], None] = lambda answer, csr: None
     wishes: dict[str, Any] = field(default_factory=dict)
     scripted: dict[str, list[Reply]] = field(default_factory=dict)
@@ -85,6 +88,10 @@ class Api:
             return refusal(401, "The signature does not prove this node.")
         if request.line == REPORT:
             return 204, {}, {}
+        if request.line == CREDENTIAL:
+            shown = base64.b64decode(request.headers["X-Jeroboam-Certificate"]).decode()
+            letter = self.credential(shown)
+            return (200, letter, {}) if letter else refusal(404, "Nothing waits.")
         return self.tell(request)
 
     def issue(self, request: Request) -> Reply:

@@ -6,6 +6,7 @@ import os
 import signal
 import stat
 import subprocess
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tests.drivers.agent_api import SECRET, Api
 from tests.drivers.cases import tool
 
 AGENT = Path(__file__).parents[2] / "shared" / "drivers" / "common" / "node_agent.sh"
+TAKE_CREDENTIAL = AGENT.with_name("take_credential.sh")
 WRAPPED = (
     "cat cmp cp curl cut date diff grep head jq ln mkdir mv od openssl readlink rm sed seq sh sync systemctl tee tr"
 )
@@ -130,3 +132,17 @@ class Node:
 
 def killed(done: subprocess.CompletedProcess[str]) -> bool:
     return done.returncode == -signal.SIGKILL
+
+
+def killed_runs(node: Node, command: str, step: int, prepare: Callable[[], None]) -> Iterator[int]:
+    """Run the agent again and again, killed at every `step`-th program that it starts, until it is past the last.
+
+    The two shells begin at different places; JEROBOAM_KILL_ALL=1 takes every program.
+    """
+    step = 1 if os.environ.get("JEROBOAM_KILL_ALL") else step
+    for point in range(1 + (step // 2 if node.shell == "bash" else 0), 400, step):
+        prepare()
+        if not killed(node.run(command, kill_at=point)):
+            return
+        yield point
+    raise AssertionError("the agent never came to its end")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -14,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from shared.domain.node_profiles import NODE, PROFILES
 from tests.drivers.agent_api import FIRST, REPORT, SECRET, SELF, SERVER_ID, Api, refusal, served
-from tests.drivers.agent_node import AGENT, Node, killed
+from tests.drivers.agent_node import AGENT, Node, killed_runs
 from tests.drivers.agent_pki import Authority, someone_elses_csr
 
 NEEDED = ("dash", "bash", "curl", "jq", "openssl")
@@ -169,7 +168,7 @@ def test_a_look_reports_health_and_revision_and_the_next_one_is_304(ready: Node,
     assert ready.run("run").returncode == 0
     assert ready.run("run").returncode == 0
     report = {"healthy": True, "revision": "7", "units": {"docker": "active", "kubelet": "active"}}
-    assert api.bodies(REPORT) == [report] * 2
+    assert api.bodies(REPORT) == [report | {"credential_generation": None}] * 2
     first, second = api.of(SELF)
     assert first.headers.get("If-None-Match") != second.headers["If-None-Match"]
     assert all(request.proven for request in api.asked if request.line in (SELF, REPORT))
@@ -182,7 +181,7 @@ def test_a_unit_that_is_down_is_reported(ready: Node, api: Api) -> None:
     )
     assert ready.run("run").returncode == 0
     report = {"healthy": False, "revision": "7", "units": {"docker": "active", "kubelet": "failed"}}
-    assert api.bodies(REPORT) == [report]
+    assert api.bodies(REPORT) == [report | {"credential_generation": None}]
 
 
 def test_a_renewal_has_a_new_key_and_no_secret_and_restarts_the_units(ready: Node, api: Api) -> None:
@@ -258,20 +257,6 @@ def test_where_nobody_answers_the_bays_proxy_is_asked(node: Node, api: Api) -> N
     api.wishes = {"revision": "1"}
     assert node.run("run").returncode == 0
     assert [request.proven for request in api.of(SELF)] == [True]
-
-
-def killed_runs(node: Node, command: str, step: int, prepare: Callable[[], None]) -> Iterator[int]:
-    """Run the agent again and again, killed at every `step`-th program that it starts, until it is past the last.
-
-    The two shells begin at different places; JEROBOAM_KILL_ALL=1 takes every program.
-    """
-    step = 1 if os.environ.get("JEROBOAM_KILL_ALL") else step
-    for point in range(1 + (step // 2 if node.shell == "bash" else 0), 400, step):
-        prepare()
-        if not killed(node.run(command, kill_at=point)):
-            return
-        yield point
-    raise AssertionError("the agent never came to its end")
 
 
 def fresh(node: Node, api: Api) -> None:

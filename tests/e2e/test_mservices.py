@@ -6,7 +6,8 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from services.cli.stack import WORKERS, LocalStack
+from services.cli.programs import WORKERS
+from services.cli.stack import LocalStack
 from tests.support.wire import Wire, detail, wires
 
 SCALE = 0.03

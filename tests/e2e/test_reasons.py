@@ -127,12 +127,12 @@ async def test_what_holds_a_network_is_named_and_the_deletion_goes_on_without_it
         bay = await bay_of(client)
         assert await settled(client, bay) == "CREATE_COMPLETE"
         network = await network_of(client, bay)
-        port = {"network_id": network, "device_owner": "Octavia", "device_id": "lb-7", "name": "made by the cluster"}
+        port = {"network_id": network, "device_owner": "compute:nova", "device_id": "s-7", "name": "somebody's server"}
         made = await client.session.send("network", "POST", "/ports", {"port": port})
         await client.delete_bay(bay)
         why = await note(client, bay, words="Held by")
         assert why.startswith("Deleting the bay: ")
-        assert f"port {made.doc('port').text('id')} of load balancer lb-7" in why
+        assert f"port {made.doc('port').text('id')} of server s-7" in why
         assert "(OS::Neutron::" in why
         assert "ask for the deletion again." in why
 

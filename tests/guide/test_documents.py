@@ -156,7 +156,13 @@ def office(system: System) -> None:
         f"{system.cloud_url}/network/v2.0/networks", json={"network": {"name": "office"}}, headers=headers
     )
     body = {"subnet": {"network_id": made.json()["network"]["id"], "cidr": "10.20.0.0/24", "ip_version": 4}}
-    httpx.post(f"{system.cloud_url}/network/v2.0/subnets", json=body, headers=headers).raise_for_status()
+    neutron = f"{system.cloud_url}/network/v2.0"
+    subnet = httpx.post(f"{neutron}/subnets", json=body, headers=headers).raise_for_status().json()["subnet"]["id"]
+    public = httpx.get(f"{neutron}/networks?router:external=true", headers=headers).json()["networks"][0]["id"]
+    gateway = {"router": {"external_gateway_info": {"network_id": public}}}
+    router = httpx.post(f"{neutron}/routers", json=gateway, headers=headers).raise_for_status().json()["router"]["id"]
+    interface = f"{neutron}/routers/{router}/add_router_interface"
+    httpx.put(interface, json={"subnet_id": subnet}, headers=headers).raise_for_status()
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if commands(page)])

@@ -147,12 +147,21 @@ async def on_network(sim: Sim, cloud: Cloud, changes: dict[str, Any]) -> tuple[P
         made = await theirs.session.send("network", "POST", "/networks", {"network": {"name": "office"}})
         network_id = made.doc("network").text("id")
         subnet = {"network_id": network_id, "cidr": "10.7.0.0/24", "ip_version": 4, "name": "office-v4"}
-        await theirs.session.send("network", "POST", "/subnets", {"subnet": subnet})
+        made = await theirs.session.send("network", "POST", "/subnets", {"subnet": subnet})
+        await behind_router(theirs, made.doc("subnet").text("id"), public.id)
     for role in ("master", "worker"):
         if changes.get(f"{role}_server_group"):
             group = await theirs.nova.create_server_group(f"bay-{role}s", "soft-anti-affinity")
             changes = changes | {f"{role}_server_group": group.id}
     return theirs, who.project_id, changes | {"external_network_id": public.id}
+
+
+async def behind_router(theirs: ProjectCloud, subnet_id: str, external_id: str) -> None:
+    """Without one a floating address could not lead there."""
+    gateway = {"external_gateway_info": {"network_id": external_id}}
+    router = (await theirs.session.send("network", "POST", "/routers", {"router": gateway})).doc("router").text("id")
+    path = f"/routers/{router}/add_router_interface"
+    await theirs.session.call("network", "PUT", path, json={"subnet_id": subnet_id})
 
 
 async def make(theirs: ProjectCloud, stack: RenderedStack) -> str:

@@ -69,6 +69,8 @@ def test_agent_and_its_secrets_are_there_with_tls_only(driver: Driver, nodes: tu
         for name in ("node-agent", "node-secret", "ca.pem", "install-certificates"):
             assert (f"/etc/jeroboam/{name}" in node.files) == tls, (node.name, name)
         assert ("jeroboam-agent.timer" in node.units) == tls, node.name
+        given = tls and "/etc/jeroboam/cloud-credential" in node.files
+        assert ("/etc/jeroboam/take-credential" in node.files) == given, node.name
     assert any("JB_TLS=true" in node.files["/etc/jeroboam/bay.env"].text for node in nodes) == (
         True in driver.support.tls
     )

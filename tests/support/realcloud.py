@@ -3,6 +3,8 @@
 `JEROBOAM_TEST_CLOUD` is a name in clouds.yaml, which is found at OS_CLIENT_CONFIG_FILE, here, or in
 ~/.config/openstack. `JEROBOAM_TEST_CLOUD_START` is a command that has the cloud running when it returns; it is run once
 a test process, and may write that file. Who sets it stops the cloud, as .ci/run does.
+
+Tests that need an administrator use `JEROBOAM_TEST_CLOUD_ADMIN`, another name in that file, where it is set.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from shared.openstack.auth import Credential
 from shared.openstack.cloud import Cloud, CloudConfig
 from shared.runtime.egress import EgressPolicy
 
-NAME, START = "JEROBOAM_TEST_CLOUD", "JEROBOAM_TEST_CLOUD_START"
+NAME, ADMIN, START = "JEROBOAM_TEST_CLOUD", "JEROBOAM_TEST_CLOUD_ADMIN", "JEROBOAM_TEST_CLOUD_START"
 _START_LIMIT = 1200.0
 _LOOPBACK = EgressPolicy(allow=(ip_network("127.0.0.0/8"),))
 
@@ -40,13 +42,21 @@ class RealCloud:
     name: str
     credential: Credential
 
+    @property
+    def on_loopback(self) -> bool:
+        """Whether the whole cloud is on this machine, and nothing but this machine may be dialled."""
+        return _is_loopback(urlsplit(self.credential.url).hostname or "")
+
+    @property
+    def egress(self) -> EgressPolicy:
+        """What its clients may dial: a cloud on loopback is held to loopback."""
+        return _LOOPBACK if self.on_loopback else EgressPolicy()
+
     def open(self, call_limit: float = 60.0) -> Cloud:
-        """The cloud by our own clients. A cloud on loopback is held to loopback."""
-        on_loopback = _is_loopback(urlsplit(self.credential.url).hostname or "")
-        return Cloud(CloudConfig(self.credential, call_limit=call_limit), _LOOPBACK if on_loopback else EgressPolicy())
+        """The cloud by our own clients."""
+        return Cloud(CloudConfig(self.credential, call_limit=call_limit), self.egress)
 
 
-@cache
 def real_cloud() -> RealCloud:
     """The cloud of the tests, started on first use where that was asked for.
 
@@ -54,11 +64,25 @@ def real_cloud() -> RealCloud:
         NoCloud: none is named.
         RuntimeError: it did not start, or is not in clouds.yaml.
     """
-    name, command = os.environ.get(NAME, ""), os.environ.get(START, "")
-    if not name and not command:
-        raise NoCloud(f"set {NAME} to a name in clouds.yaml, or {START} to a command that starts a cloud")
-    if command:
+    return _cloud(os.environ.get(NAME, ""))
+
+
+def admin_cloud() -> RealCloud:
+    """The same cloud as an administrator; raises as `real_cloud` does. Whether it is one, Keystone must be asked."""
+    return _cloud(os.environ.get(ADMIN, "") or os.environ.get(NAME, ""))
+
+
+@cache
+def _started() -> None:
+    """Run the command, once a process."""
+    if command := os.environ.get(START, ""):
         subprocess.run(shlex.split(command), check=True, timeout=_START_LIMIT)
+
+
+def _cloud(name: str) -> RealCloud:
+    if not name and not os.environ.get(START, ""):
+        raise NoCloud(f"set {NAME} to a name in clouds.yaml, or {START} to a command that starts a cloud")
+    _started()
     clouds = _clouds()
     name = name or next(iter(clouds))
     if name not in clouds:

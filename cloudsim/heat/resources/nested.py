@@ -113,7 +113,7 @@ class TemplateKind(StackKind):
         """The file's template."""
         name = self.schema.name
         if name not in stack.root.files:
-            raise StackValidationFailed(f'The template "{name}" is not among the files of the request')
+            raise StackValidationFailed(f'Could not fetch remote template "{name}": Invalid URL scheme ')
         return stack.engine.load(stack.root.files[name])
 
     @override

@@ -216,7 +216,8 @@ class FloatingIP(Network):
         """Point it elsewhere."""
         record = self.record(resource)
         if record is not None and "port_id" in changed:
-            engine.world.store.update(record, **networking.association(engine.world, props.get("port_id")))
+            where = record.attrs["floating_network_id"]
+            engine.world.store.update(record, **networking.association(engine.world, props.get("port_id"), where))
         return None
 
 
@@ -227,7 +228,8 @@ class FloatingIPAssociation(Kind):
     def create(self, engine: Engine, resource: Resource, props: Props) -> Waiting | None:
         """Point the address at the port."""
         floating = find(engine, "floatingip", props["floatingip_id"])
-        engine.world.store.update(floating, **networking.association(engine.world, props.get("port_id")))
+        where = floating.attrs["floating_network_id"]
+        engine.world.store.update(floating, **networking.association(engine.world, props.get("port_id"), where))
         resource.physical_id = f"{floating.id}:{props.get('port_id')}"
         return None
 
@@ -243,7 +245,7 @@ class FloatingIPAssociation(Kind):
         floating_id, _, port_id = (resource.physical_id or "").partition(":")
         floating = engine.world.store.get("floatingip", floating_id)
         if floating is not None and floating.get("port_id") == port_id:
-            engine.world.store.update(floating, **networking.association(engine.world, None))
+            engine.world.store.update(floating, **networking.association(engine.world, None, ""))
         return None
 
 

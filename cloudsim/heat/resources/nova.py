@@ -45,7 +45,17 @@ class Server(Stored):
         user_data = config_text(engine, props["user_data"]) if props.get("user_data") else None
         server = engine.world.boot_server(resource.stack.project_id, self._spec(engine, resource, props, user_data))
         resource.physical_id = server.id
-        return partial(self._boot, engine, resource, _SIGNALS.findall(user_data or ""))
+        tokens = tuple(dict.fromkeys(_SIGNALS.findall(user_data or "")))
+        if tokens:  # the node lives by itself, whatever becomes of the engine
+            seconds = engine.world.settings.boot_seconds
+            engine.world.clock.call_later(seconds, partial(self._booted, engine, server.id, tokens))
+        return partial(self._boot, engine, resource)
+
+    def _booted(self, engine: Engine, server_id: str, tokens: tuple[str, ...]) -> None:
+        server = engine.world.store.get("server", server_id)
+        if server is not None and server.get("status") != "ERROR":
+            for token in tokens:
+                self._signal_later(engine, token)
 
     def _spec(self, engine: Engine, resource: Resource, props: Props, user_data: str | None) -> ServerSpec:
         project_id = resource.stack.project_id
@@ -72,7 +82,7 @@ class Server(Stored):
             block_devices=block_devices.devices(engine, project_id, props),
         )
 
-    async def _boot(self, engine: Engine, resource: Resource, tokens: list[str]) -> None:
+    async def _boot(self, engine: Engine, resource: Resource) -> None:
         await engine.world.clock.sleep(engine.world.settings.boot_seconds)
         server = self.record(resource)
         if server is None:
@@ -81,8 +91,6 @@ class Server(Stored):
             raise ResourceFailure(
                 "ResourceInError", 'Went to status ERROR due to "Message: No valid host was found. , Code: 500"'
             )
-        for token in dict.fromkeys(tokens):
-            self._signal_later(engine, token)
 
     @staticmethod
     def _signal_later(engine: Engine, token: str) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
+from cloudsim import load_balancers
 from cloudsim.heat.resources.base import Props, Stored, Waiting, find, given
 from cloudsim.heat.stack import Resource
 
@@ -41,14 +42,9 @@ class LoadBalancer(Balancing):
     def create(self, engine: Engine, resource: Resource, props: Props) -> Waiting | None:
         """Take an address."""
         super().create(engine, resource, props)
-        record = self.record(resource)
         subnet = find(engine, "subnet", props["vip_subnet"], resource.stack.project_id)
-        wanted = {"subnet_id": subnet.id} | ({"ip_address": props["vip_address"]} if props.get("vip_address") else {})
-        owner = {"name": f"octavia-lb-{resource.physical_id}", "device_owner": "Octavia", "fixed_ips": [wanted]}
-        port = engine.world.create_port(resource.stack.project_id, subnet.attrs["network_id"], owner)
-        if record is not None:
-            address = port.attrs["fixed_ips"][0]["ip_address"]
-            engine.world.store.update(record, vip_address=address, vip_port_id=port.id, vip_subnet_id=subnet.id)
+        if (record := self.record(resource)) is not None:
+            load_balancers.take_address(engine.world, record, subnet, props.get("vip_address"))
         return None
 
     @override

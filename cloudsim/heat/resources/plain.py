@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from typing_extensions import override
 
-from cloudsim.heat.errors import ResourceFailure
+from cloudsim.heat.errors import ResourceFailure, StackValidationFailed
 from cloudsim.heat.resources.base import Kind, Props, Waiting, physical_name
 from cloudsim.heat.stack import Resource
 from cloudsim.heat.textual import as_text
@@ -75,6 +75,7 @@ def _typed(value: Any, wanted: Any) -> Any:
     return value
 
 
+_LONGEST = 512
 _SEQUENCES = {
     "lettersdigits": string.ascii_letters + string.digits,
     "letters": string.ascii_letters,
@@ -89,6 +90,14 @@ _SECURE = random.SystemRandom()
 
 class RandomString(Kind):
     """OS::Heat::RandomString: made once, kept for the resource's life; a changed salt makes another."""
+
+    @override
+    def check(self, name: str, props: Props) -> None:
+        """Neither too short nor too long."""
+        length = props.get("length")
+        if isinstance(length, int) and not 1 <= length <= _LONGEST:
+            why = f"{length} is out of range (min: 1, max: {_LONGEST})"
+            raise StackValidationFailed(f"Property error: : resources.{name}.properties.length: : {why}")
 
     @override
     def create(self, engine: Engine, resource: Resource, props: Props) -> Waiting | None:

@@ -9,6 +9,7 @@ import asyncio
 import json
 import secrets
 import sys
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -48,8 +49,8 @@ class WaitHandle(Kind):
 
     @override
     def create(self, engine: Engine, resource: Resource, props: Props) -> Waiting | None:
-        """Make the address."""
-        resource.physical_id = physical_name(resource)
+        """Make the address; what is known by the id is a user of Heat's own."""
+        resource.physical_id = uuid.uuid4().hex
         resource.data = HandleState(secrets.token_hex(16))
         engine.handles[resource.data.token] = resource
         return None

@@ -28,6 +28,8 @@ Asked = Annotated[dict[str, str], Depends(query(*KEYS))]
 Rollback = Annotated[dict[str, str], Depends(query("rollback"))]
 Rehearsed = Annotated[dict[str, str], Depends(query("dry_run", blank=True))]
 """A bare `?dry_run` is refused: whoever forgot the value must not get a real bay."""
+Forced = Annotated[dict[str, str], Depends(query("force", blank=True))]
+"""A bare `?force` is refused: it says neither yes nor no."""
 Ident = Annotated[str, Path(description="uuid or name; a name must mean one thing", examples=["k8sbay"])]
 
 _ROLLBACK_FROM: Final = 3
@@ -45,6 +47,15 @@ _DRY_RUN: Final[dict[str, Any]] = {
     "in": "query",
     "required": False,
     "description": "check everything, show what would be made, and make nothing; not in Magnum",
+    "schema": {"type": "boolean"},
+    "example": True,
+}
+
+_FORCE: Final[dict[str, Any]] = {
+    "name": "force",
+    "in": "query",
+    "required": False,
+    "description": "for administrators: what cannot be removed is left behind, and told in the log; not in Magnum",
     "schema": {"type": "boolean"},
     "example": True,
 }
@@ -156,12 +167,12 @@ def _add_writing(router: APIRouter, face: Face) -> None:
     @router.delete(
         "/{ident}",
         status_code=204,
-        dependencies=[NoQuery],
+        openapi_extra=parameters(_FORCE),
         summary=f"Delete a {face.one}",
         description=f"Take a {face.one} down; 204 at every microversion, and again while it goes on.",
     )
-    async def delete(context: Ctx, facts: Known, ident: Ident) -> Response:
-        await change_bay.delete(context, facts, face, ident)
+    async def delete(context: Ctx, facts: Known, ident: Ident, asked: Forced) -> Response:
+        await change_bay.delete(context, facts, face, ident, force=flag(asked, "force"))
         return Response(status_code=204)
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from starlette.responses import Response
 
+from services.api.errors import answer
 from services.api.request import Known
 from services.api.routers.dependencies import Ctx, NoQuery
 from services.api.routers.shapes import NO_BODY, UUID_EXAMPLE, shown
@@ -24,11 +25,11 @@ _SINCE = 12
 @router.patch(
     "/{cluster}",
     status_code=202,
-    responses={202: shown(Accepted, {"uuid": UUID_EXAMPLE}, "where the driver can")},
+    responses={202: shown(Accepted, {"uuid": UUID_EXAMPLE}, "the nodes will be given it")},
     openapi_extra=NO_BODY,
     dependencies=[since(_SINCE, "patch"), NoQuery],
     summary="Rotate a cluster's cloud credential",
 )
 async def update(context: Ctx, facts: Known, cluster: Cluster) -> Response:
-    """Give the cluster's nodes another cloud credential. A body is not looked at."""
-    await rotate.credential(context, facts, cluster)
+    """Give the cluster's nodes another cloud credential, made with the caller's token. A body is not looked at."""
+    return answer({"uuid": str(await rotate.credential(context, facts, cluster))}, 202)

@@ -7,7 +7,7 @@ from typing import Any, Final
 from services.api import node_proof
 from services.api.openapi_parts import RETRY_AFTER, refused
 from services.api.routers.shapes import shown
-from shared.contracts.http.nodes import NodeCertificateOut, NodeSelfOut
+from shared.contracts.http.nodes import NodeCertificateOut, NodeCredentialOut, NodeSelfOut
 
 _PEM: Final = "-----BEGIN CERTIFICATE-----\n…"
 _ETAG: Final = {
@@ -24,7 +24,14 @@ _SHOWN: Final = {
     "authorities": {"kubernetes": _PEM, "etcd": _PEM, "front_proxy": _PEM},
     "shared": "-----BEGIN PKCS7-----\n…",
 }
-_WISHES: Final = {"revision": "5f0c2a9be1d04c37", "ca_pem": _PEM, "renew": False, "operation_active": True}
+_WISHES: Final = {
+    "revision": "5f0c2a9be1d04c37",
+    "ca_pem": _PEM,
+    "renew": False,
+    "operation_active": True,
+    "credential_generation": 2,
+}
+_LETTER: Final = {"generation": 2, "sealed": "-----BEGIN PKCS7-----\n…"}
 
 CERTIFICATES: Final[dict[int | str, dict[str, Any]]] = {
     201: shown(NodeCertificateOut, _SHOWN, "the certificates, all for the key of the CSR"),
@@ -45,6 +52,11 @@ SELF: Final[dict[int | str, dict[str, Any]]] = {
     200: shown(NodeSelfOut, _WISHES, "what is wanted") | {"headers": _ETAG},
     304: {"description": "the node knows it already", "headers": _ETAG},
     401: _STRANGER,
+}
+CREDENTIAL: Final[dict[int | str, dict[str, Any]]] = {
+    200: shown(NodeCredentialOut, _LETTER, "the credential, for this node's key alone"),
+    401: _STRANGER,
+    404: refused("404", "None waits for this node.", "No cloud credential waits for this node and its certificate."),
 }
 REPORT: Final[dict[int | str, dict[str, Any]]] = {204: {"description": "kept"}, 401: _STRANGER}
 

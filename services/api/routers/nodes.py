@@ -11,7 +11,7 @@ from services.api import node_proof
 from services.api.errors import answer
 from services.api.request import json_of, read_body
 from services.api.routers.dependencies import Ctx, NoQuery
-from services.api.routers.node_shapes import CERTIFICATES, IF_NONE_MATCH, REPORT, SELF, proof
+from services.api.routers.node_shapes import CERTIFICATES, CREDENTIAL, IF_NONE_MATCH, REPORT, SELF, proof
 from services.api.routers.shapes import UUID_EXAMPLE, body, parameters
 from services.api.usecases import node_calls, node_certificates
 from shared.contracts.http.nodes import NodeCertificateCreate, NodeReport
@@ -28,7 +28,12 @@ _ASKED: Final[dict[str, Any]] = {
     "role": "worker",
     "csr": "-----BEGIN CERTIFICATE REQUEST-----\n…",
 }
-_SAID: Final[dict[str, Any]] = {"healthy": True, "revision": "5f0c2a9be1d04c37", "units": {"kubelet": "active"}}
+_SAID: Final[dict[str, Any]] = {
+    "healthy": True,
+    "revision": "5f0c2a9be1d04c37",
+    "units": {"kubelet": "active"},
+    "credential_generation": 2,
+}
 
 
 @router.post(
@@ -67,6 +72,19 @@ async def show(context: Ctx, request: Request) -> Response:
     if request.headers.get("If-None-Match", "").strip() == tag:
         return Response(status_code=304, headers={"ETag": tag})
     return answer(wanted.model_dump(), 200, {"ETag": tag})
+
+
+@router.get(
+    "/nodes/self/credential",
+    responses=CREDENTIAL,
+    openapi_extra=parameters(*proof(required=True)),
+    dependencies=[NoQuery],
+    summary="The cloud credential that waits for the node that asks",
+)
+async def credential(context: Ctx, request: Request) -> Response:
+    """The bay's new cloud credential, encrypted to the certificate that the node shows."""
+    node = await node_calls.known_node(context, await _request(request))
+    return answer((await node_calls.credential(context, node)).model_dump(), 200)
 
 
 @router.put(

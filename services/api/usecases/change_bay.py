@@ -89,11 +89,17 @@ async def _patch(
     return after
 
 
-async def delete(context: Context, facts: Facts, face: Face, ident: str) -> None:
-    """Ask for the end of a bay; asking again while it goes on changes nothing."""
+async def delete(context: Context, facts: Facts, face: Face, ident: str, *, force: bool = False) -> None:
+    """Ask for the end of a bay; asking again while it goes on changes nothing, but for forcing it.
+
+    Raises:
+        Forbidden: the policy says no; forcing is for administrators.
+        NotFound, Conflict: see `lookup.find`.
+    """
+    actions = ("delete", "delete_force") if force else ("delete",)
     async with context.engine.begin() as conn:
-        bay = await lookup.hold(context, conn, face, facts.caller, ident, "delete", wide="delete")
-        await operations.request_delete(conn, bay, facts.caller.user_id)
+        bay = await lookup.hold(context, conn, face, facts.caller, ident, *actions, wide="delete")
+        await operations.request_delete(conn, bay, facts.caller.user_id, forced=force)
     context.committed()
 
 

@@ -17,7 +17,7 @@ from services.api.usecases.credentials import GENERATION, NodeCredential
 from services.api.usecases.dry_run import preview
 from services.api.usecases.plan_bay import Plan, check_quota, no_template, plan
 from shared.contracts.http.bays import NewBay
-from shared.db.repositories import baymodels, bays, documents, nodegroups, operations, quotas, stacks
+from shared.db.repositories import baymodels, bays, documents, nodegroups, operations, quotas
 from shared.db.repositories.documents import Document
 from shared.domain import names
 from shared.domain.errors import ClientFault
@@ -73,9 +73,7 @@ async def _write(
         await bays.insert_bay(conn, id=made.id, **_columns(facts, body, made))
         await nodegroups.insert_defaults(conn, made.id)
         if credential is not None:
-            await stacks.keep_credential(
-                conn, bay_id=made.id, generation=GENERATION, credential_id=credential.id, sealed=credential.sealed
-            )
+            await credentials.keep(conn, credential)
         await operations.enqueue(
             conn,
             bay_id=made.id,

@@ -14,7 +14,7 @@ from services.api.faces import Face
 from services.api.usecases.checks import Found, Wishes
 from shared.contracts.http.base import bad
 from shared.contracts.http.bays import NewBay
-from shared.domain.bay import Baymodel
+from shared.domain.bay import Bay, Baymodel
 from shared.domain.errors import InvalidInput
 from shared.domain.label_differences import LabelDifferences, differences
 from shared.drivers.contract import BayFacts
@@ -125,6 +125,20 @@ def facts_to_judge(
         "ca_pem": "made after acceptance",
     }
     return BayFacts(**(values | later))  # type: ignore[arg-type]  # the names are BayFacts', the bodies checked the types
+
+
+def facts_of_bay(bay: Bay, node_count: int, place: Place) -> BayFacts:
+    """`facts_to_judge` of a bay that stands, with so many workers."""
+    return facts_to_judge(
+        bay.spec,
+        bay_id=bay.id,
+        name=bay.name,
+        project_id=bay.project_id,
+        node_count=node_count,
+        master_count=bay.master_count,
+        timeout=bay.create_timeout,
+        place=place,
+    )
 
 
 def _text(attributes: Mapping[str, object], name: str) -> str | None:

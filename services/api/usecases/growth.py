@@ -16,7 +16,8 @@ from services.api.factory import Context
 from services.api.request import Facts
 from services.api.usecases import headroom
 from services.api.usecases.dry_run import rehearse
-from services.api.usecases.effective import Place, facts_to_judge
+from services.api.usecases.effective import Place, facts_of_bay
+from services.api.usecases.plan_bay import check_our_role
 from shared.domain.bay import Bay
 from shared.drivers import registry
 from shared.drivers.footprint import difference
@@ -39,7 +40,7 @@ async def fitting(context: Context, facts: Facts, attempt: Callable[[bool], Awai
     """Make a change that may let a bay grow; `attempt` is told whether the cloud has been asked.
 
     Raises:
-        Forbidden: it does not fit; every resource that is short is named.
+        Forbidden: it does not fit, and every resource that is short is named; or our service user has no role there.
         InvalidInput: Heat would refuse the bay for its size then.
         CloudError: a service refused or did not answer.
     """
@@ -53,21 +54,13 @@ async def fitting(context: Context, facts: Facts, attempt: Callable[[bool], Awai
 async def _check(context: Context, facts: Facts, grows: Grows) -> None:
     """The difference between the bay's stack then and now; an administrator's token tells only of their own project."""
     bay = grows.bay
+    await check_our_role(context, bay.project_id)
     driver, settings = registry.by_name(bay.driver), context.settings
     place = Place(f"{facts.base_url}/v1", settings.keystone_url, settings.region)
     now, then = (
         rehearse(
             driver,
-            facts_to_judge(
-                bay.spec,
-                bay_id=bay.id,
-                name=bay.name,
-                project_id=bay.project_id,
-                node_count=count,
-                master_count=bay.master_count,
-                timeout=bay.create_timeout,
-                place=place,
-            ),
+            facts_of_bay(bay, count, place),
         ).footprint
         for count in (grows.was, grows.node_count)
     )

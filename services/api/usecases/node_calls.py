@@ -12,12 +12,13 @@ from uuid import UUID
 from services.api import node_proof
 from services.api.errors import NotProven
 from services.api.factory import Context
-from shared.contracts.http.nodes import NodeReport, NodeSelfOut
-from shared.db.repositories import authorities, node_calls
+from shared.contracts.http.nodes import NodeCredentialOut, NodeReport, NodeSelfOut
+from shared.db.repositories import authorities, node_calls, node_credentials
 from shared.db.repositories.attestations import requester_of
 from shared.db.repositories.authorities import KINDS
 from shared.db.repositories.node_calls import IssuedCertificate
 from shared.db.repositories.sign_requests import NODE_PREFIX
+from shared.domain.errors import NotFound
 from shared.domain.node_profiles import NODE
 from shared.pki_client import ChainError, verify_chain
 
@@ -78,18 +79,45 @@ async def wishes(context: Context, node: Node) -> tuple[NodeSelfOut, str]:
     async with context.engine.connect() as conn:
         trusted = await authorities.trusted(conn, node.bay_id, KINDS[0])
         active = await node_calls.operation_active(conn, node.bay_id)
+        letter = await node_credentials.letter_for(conn, node.bay_id, node.server_id, node.certificate.serial)
     ca_pem = "".join(one.certificate for one in trusted)
     revision = hashlib.sha256(ca_pem.encode()).hexdigest()[:16]
-    flags = f"{'-renew' if node.renew else ''}{'-active' if active else ''}"
-    wanted = NodeSelfOut(revision=revision, ca_pem=ca_pem, renew=node.renew, operation_active=active)
+    waiting = letter.generation if letter else 0
+    flags = f"{'-renew' if node.renew else ''}{'-active' if active else ''}{f'-credential{waiting}' if waiting else ''}"
+    wanted = NodeSelfOut(
+        revision=revision,
+        ca_pem=ca_pem,
+        renew=node.renew,
+        operation_active=active,
+        credential_generation=waiting,
+    )
     return wanted, f'"{revision}{flags}"'
+
+
+async def credential(context: Context, node: Node) -> NodeCredentialOut:
+    """The cloud credential that waits for the node.
+
+    Raises:
+        NotFound: none does, or it is for another certificate than the one that the node shows.
+    """
+    async with context.engine.connect() as conn:
+        letter = await node_credentials.letter_for(conn, node.bay_id, node.server_id, node.certificate.serial)
+    if letter is None:
+        raise NotFound("No cloud credential waits for this node and its certificate.")
+    return NodeCredentialOut(generation=letter.generation, sealed=letter.sealed)
 
 
 async def report(context: Context, node: Node, said: NodeReport) -> None:
     """Keep what the node says of itself."""
     async with context.engine.begin() as conn:
         await node_calls.report(
-            conn, node.bay_id, node.server_id, healthy=said.healthy, revision=said.revision, units=said.units
+            conn,
+            node.bay_id,
+            node.server_id,
+            healthy=said.healthy,
+            revision=said.revision,
+            units=said.units,
+            credential_generation=said.credential_generation,
         )
 
 

@@ -101,7 +101,7 @@ async def plan(context: Context, facts: Facts, face: Face, body: NewBay, *, stra
         headroom.check(
             cloud, caller.project_id, rehearsal.footprint, flavors, group_members=headroom.group_members(judged)
         ),
-        _check_our_role(context, caller),
+        check_our_role(context, caller.project_id),
     )
     return Plan(bay_id, name, model, driver, labels, spec, judged, rehearsal, flavors, warnings)
 
@@ -157,13 +157,13 @@ async def _template(context: Context, conn: AsyncConnection, facts: Facts, face:
     return found[0]
 
 
-async def _check_our_role(context: Context, caller: Caller) -> None:
+async def check_our_role(context: Context, project_id: str) -> None:
     """Refuse a project in which our service user may not act, with the command that would let it.
 
     Raises:
-        Forbidden: the role is missing; the bay would fail at its first step.
+        Forbidden: the role is missing; the operation would fail at its first step.
     """
     try:
-        await context.cloud.auth.token(caller.project_id)
+        await context.cloud.auth.token(project_id)
     except RoleMissing as missing:
         raise Forbidden(missing.message) from None

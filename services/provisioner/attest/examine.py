@@ -3,8 +3,7 @@
 1. It is a server of the bay's project, marked as this bay's, and lies in a member of one of the bay's stacks.
 2. The first time: it knows the secret of that member, which only its own user-data holds, and it is young.
 3. It has the role that it asks for, by its mark and by its place.
-4. Its key is one that what the masters share can be encrypted to, where they share something.
-5. Every name and address that it asks for is its own, or the driver's for that role; a master's also the bay's API.
+4. Every name and address that it asks for is its own, or the driver's for that role; a master's also the bay's API.
 
 Who passed 2 is that server, so it may be told what else is wrong; a stranger is told nothing. A renewal is proven by
 the node's present certificate before it comes here, so 2 is left out.
@@ -96,9 +95,7 @@ async def examine(deps: Deps, asked: Asked) -> str:
     if not server.metadata.get(ROLE_MARK) == member.role == asked.role:  # 3
         raise Mismatch(f"The server is a {member.role}, and asks for what a {asked.role} gets.", proven=True)
     wanted = describe_request(asked.attestation.csr)
-    if asked.role == "master" and deps.driver(bay).shares_service_account and not wanted.rsa:  # 4
-        raise Mismatch("What the masters of this bay share needs an RSA key; this key is of another kind.", proven=True)
-    await _names_are_its_own(deps, cloud, asked, server, wanted)  # 5
+    await _names_are_its_own(deps, cloud, asked, server, wanted)  # 4
     return server.name
 
 
@@ -156,7 +153,7 @@ async def _names_are_its_own(
 
 
 def _less(wanted: RequestFacts, names: set[str] | frozenset[str], addresses: set[str] | frozenset[str]) -> RequestFacts:
-    return RequestFacts(wanted.dns_names - names, wanted.addresses - addresses, wanted.rsa)
+    return RequestFacts(wanted.dns_names - names, wanted.addresses - addresses)
 
 
 async def _floating(cloud: ProjectCloud, server: Server) -> set[str]:

@@ -11,7 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.provisioner.factory import Deps
 from services.provisioner.steps.broken import NESTED_DEPTH, broken_members
-from shared.db.repositories import bays, stacks
+from services.provisioner.steps.gone import gone_workers
+from shared.db.repositories import bays, drift, stacks
 from shared.domain import names
 from shared.domain.bay import Node
 from shared.domain.errors import CloudError
@@ -36,20 +37,45 @@ async def collect_created(ctx: StepContext[Deps]) -> Outcome:
 
 async def collect_resized(ctx: StepContext[Deps]) -> Outcome:
     """Record what there is now, and compare the servers that left with those that were to leave."""
-    outputs = await read_outputs(ctx)
     async with ctx.deps.engine.connect() as conn:
-        before = {node.server_id for node in await stacks.nodes_of(conn, ctx.bay.id)}
-    left = before - {node.server_id for node in outputs.nodes}
+        nodes = await stacks.nodes_of(conn, ctx.bay.id)
     chosen = ctx.operation.memo.get("remove", [])
     named = {str(server) for server in chosen} if isinstance(chosen, list) else set()
+    gone = await gone_workers(ctx, [node for node in nodes if node.server_id not in named])
+    outputs = await _read_with_gone(ctx, nodes, gone)
+    left = {node.server_id for node in nodes} - {node.server_id for node in outputs.nodes} - gone
+    outputs = less(outputs, gone)
     record = recording(ctx, outputs)
     # A repeat of this step finds the nodes recorded already, so nobody left: that is no fault.
     if left and left != named:
         return Broke(f"Other servers left than were named: left {sorted(left)}, named {sorted(named)}.", apply=record)
     found, wanted = len(workers_in(outputs)), node_count_of(ctx.operation.request)
     if found != wanted:
-        return Broke(f"Heat is done but shows {found} nodes where {wanted} were asked for.", apply=record)
+        why = f" Somebody deleted server {', '.join(sorted(gone))} meanwhile: resize again." if gone else ""
+        return Broke(f"There are {found} nodes where {wanted} were asked for.{why}", apply=record)
     return Done(record)
+
+
+async def _read_with_gone(ctx: StepContext[Deps], nodes: Collection[Node], gone: Collection[str]) -> BayOutputs:
+    """The outputs. Heat tells of a server that was deleted in Nova as it was, or else without what a node has."""
+    try:
+        return await read_outputs(ctx)
+    except CloudError:
+        if not gone:
+            raise
+        places = [place(node.position) for node in nodes if node.role == "worker" and node.server_id in gone]
+        return await read_outputs(ctx, [str(index) for shard, index in places if not shard])
+
+
+def less(outputs: BayOutputs, gone: Collection[str]) -> BayOutputs:
+    """The outputs without these servers."""
+    left = tuple(node for node in outputs.nodes if node.server_id not in gone)
+    return replace(
+        outputs,
+        nodes=left,
+        master_addresses=tuple(node.address for node in left if node.role == "master"),
+        node_addresses=tuple(node.address for node in left if node.role == "worker"),
+    )
 
 
 def workers_in(outputs: BayOutputs) -> list[Node]:
@@ -132,9 +158,11 @@ def _without(values: Mapping[str, object], indices: Collection[str]) -> dict[str
     }
 
 
-def recording(ctx: StepContext[Deps], outputs: BayOutputs) -> Apply:
-    """The writes that make our record equal to what the stack shows."""
+def recording(ctx: StepContext[Deps], outputs: BayOutputs, seen: str | None = None) -> Apply:
+    """The writes that make our record equal to what the stack shows; `seen` is how the stack looked then, where this
+    operation did not note it before. What looks otherwise later is somebody else's doing."""
     found, driver = _nodes(outputs), ctx.deps.driver(ctx.bay)
+    noted = seen or ctx.operation.memo.get("stack_seen")
 
     async def record(conn: AsyncConnection) -> None:
         await stacks.replace_nodes(conn, ctx.bay.id, found)
@@ -142,6 +170,8 @@ def recording(ctx: StepContext[Deps], outputs: BayOutputs) -> Apply:
             conn, ctx.bay.id, api=outputs.api_address, masters=outputs.master_addresses, workers=outputs.node_addresses
         )
         await bays.set_versions(conn, ctx.bay.id, coe=driver.coe_version, container=driver.container_version)
+        if isinstance(noted, str):
+            await drift.remember(conn, ctx.bay.id, noted)
 
     return record
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.provisioner.factory import Deps
-from services.provisioner.facts import SEALED, api_url, facts_of, secrets_of
+from services.provisioner.facts import api_url, facts_of, newest_parameters, secrets_of
 from services.provisioner.steps.room import shortage
 from services.provisioner.steps.server_groups import make_server_groups
 from shared.db.repositories import bays, stacks
-from shared.db.repositories.stacks import Render
+from shared.db.repositories.stacks import Credential, Render
 from shared.domain import names
 from shared.domain.bay import Bay
 from shared.domain.errors import CloudError, InvalidInput
 from shared.drivers.contract import MARK_PARAMETER, RenderedStack
 from shared.openstack.stacks import StackSummary
-from shared.runtime.sealing import unseal
 from shared.worker.outcome import Broke, Done, Outcome, StepContext
 
 
@@ -75,27 +74,38 @@ async def opened(ctx: StepContext[Deps], *, secrets: bool = True) -> RenderedSta
     Raises:
         CloudError: the nodes' credential cannot be opened here.
     """
-    bay, deps = ctx.bay, ctx.deps
-    async with deps.engine.connect() as conn:
-        render = await stacks.render_of(conn, bay.id, bay.generation)
-        credential = await stacks.credential_of(conn, bay.id) if secrets else None
-    if render is None:
-        raise ValueError(f"bay {bay.id} has no render of generation {bay.generation}")
-    secret = ""
-    if credential is not None and credential.sealed is not None and deps.seal_private_key is not None:
-        secret = unseal(deps.seal_private_key, credential.sealed, credential.name.encode()).decode()
-    if secrets and SEALED in render.parameters.values() and not secret:
-        raise CloudError(
-            "The nodes' cloud credential cannot be opened: JEROBOAM_SEAL_PRIVATE_KEY_FILE is not set here.",
-            service="provisioner",
-        )
-    parameters = {key: secret if value == SEALED and secrets else value for key, value in render.parameters.items()}
+    render, credential = await _rendered(ctx)
+    hidden = newest_parameters(render, credential, ctx.deps.seal_private_key) if secrets else {}
     return RenderedStack(
         template=render.template,
         files=dict(render.files),
         environment=dict(render.environment),
-        parameters=parameters,
+        parameters={**render.parameters, **hidden},
     )
+
+
+async def rotated(ctx: StepContext[Deps]) -> dict[str, str]:
+    """What an update of a stack has to say of the nodes' credential, so that new nodes get the newest one.
+
+    Empty where it was never rotated. Servers stay: they ignore new user-data (rule 6).
+
+    Raises:
+        CloudError: the nodes' credential cannot be opened here.
+    """
+    render, credential = await _rendered(ctx)
+    if credential is None or credential.credential_id in render.parameters.values():
+        return {}
+    return newest_parameters(render, credential, ctx.deps.seal_private_key)
+
+
+async def _rendered(ctx: StepContext[Deps]) -> tuple[Render, Credential | None]:
+    bay = ctx.bay
+    async with ctx.deps.engine.connect() as conn:
+        render = await stacks.render_of(conn, bay.id, bay.generation)
+        credential = await stacks.credential_of(conn, bay.id)
+    if render is None:
+        raise ValueError(f"bay {bay.id} has no render of generation {bay.generation}")
+    return render, credential
 
 
 async def send(ctx: StepContext[Deps], name: str, stack: RenderedStack) -> str | None:

@@ -6,8 +6,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.provisioner.factory import Deps
 from services.provisioner.leftovers import find_leftovers, remove_leftovers
-from services.provisioner.steps.reasons import undeletable
+from services.provisioner.steps.attached import candidates
+from services.provisioner.steps.follow import pause
+from services.provisioner.steps.orphans import end_servers
+from services.provisioner.steps.reasons import deed, undeletable
+from services.provisioner.steps.revive import delete_again
 from services.provisioner.steps.server_groups import delete_server_groups
+from services.provisioner.steps.stall import listen
 from shared.db.repositories import stacks
 from shared.domain import names
 from shared.domain.shards import shard_of
@@ -31,7 +36,8 @@ async def delete_stack(ctx: StepContext[Deps]) -> Outcome:
 async def follow_delete(ctx: StepContext[Deps]) -> Outcome:
     """Wait until Heat lists none of them any more, then delete the server groups beside them.
 
-    A deletion that failed is asked for again, `DELETE_TRIES` times.
+    A deletion that failed is asked for again, `DELETE_TRIES` times, after another look at what the bay's own services
+    made: one that still runs may have made something that holds the network.
     """
     left = await _stacks(ctx)
     if not left:
@@ -43,34 +49,50 @@ async def follow_delete(ctx: StepContext[Deps]) -> Outcome:
         return await undeletable(ctx, failed or turn)
     if failed:
         why = await undeletable(ctx, failed)
-        tries = int(str(ctx.operation.memo.get("delete_tries", 0))) + 1
-        if tries > DELETE_TRIES:
+        if _given_up(ctx):
             return why
-        heat = ctx.deps.project(ctx.bay).heat
-        for stack in failed:
-            await ctx.guard()
-            await heat.delete(stack.id)
+        await end_servers(ctx)
+        tries = _tries(ctx) + 1
         note = f"{why.reason} Heat is asked again."
-        return Wait(min(2.0**tries, 30.0), note=note, memo={"delete_tries": tries})
+        return Back("delete.attached", min(2.0**tries, 30.0), memo={_TRIES: tries}, note=note)
     if any(stack.status != "DELETE_IN_PROGRESS" for stack in turn):
         return Back("delete.stack", ctx.deps.settings.poll_seconds)  # a create of ours that arrived after we had looked
-    return Wait(ctx.deps.settings.poll_seconds, note=f"Heat: {turn[0].status}")
+    heat = ctx.deps.project(ctx.bay).heat
+    memo = await delete_again(ctx, heat, turn, await listen(ctx, heat, [stack.id for stack in turn]))
+    return Wait(pause(ctx), note=f"Heat: {turn[0].status}", memo=memo, until_told=True)
 
 
 DELETE_TRIES = 5
 """How often Heat is asked to delete a stack that it failed to delete."""
 
+_FORCED_TRIES = 1
+"""The same where an administrator wants the bay gone whatever stands in the way."""
+
+_TRIES = "delete_tries"
+
+
+def _tries(ctx: StepContext[Deps]) -> int:
+    return int(str(ctx.operation.memo.get(_TRIES, 0)))
+
+
+def _given_up(ctx: StepContext[Deps]) -> bool:
+    return _tries(ctx) >= (_FORCED_TRIES if ctx.bay.forced else DELETE_TRIES)
+
 
 async def revoke_credentials(ctx: StepContext[Deps]) -> Outcome:
-    """Revoke the nodes' application credential, so that a node that lives on can do nothing."""
+    """Revoke every application credential that nodes may have, so that one that lives on can do nothing.
+
+    A rotation may be between its intent and its acceptance, which will be refused: what it makes is left to the sweep.
+    """
     async with ctx.deps.engine.connect() as conn:
-        credential = await stacks.credential_of(conn, ctx.bay.id)
-    if credential is not None:
+        credentials = await stacks.credentials_of(conn, ctx.bay.id)
+    for credential in credentials:
         await ctx.guard()
         await revoke(ctx.deps, credential.user_id, credential.name)
 
     async def forget(conn: AsyncConnection) -> None:
-        await stacks.forget_credentials(conn, ctx.bay.id)
+        accepted = [credential.generation for credential in credentials if credential.accepted]
+        await stacks.forget_credentials(conn, ctx.bay.id, accepted)
 
     return Done(forget)
 
@@ -83,19 +105,33 @@ async def revoke(deps: Deps, user_id: str, name: str) -> None:
 
 
 async def verify_gone(ctx: StepContext[Deps]) -> Outcome:
-    """Only an empty listing lets the row go; what is left and bears the bay's mark is removed first."""
+    """Only an empty listing lets the row go; what is left and bears the bay's mark is removed first.
+
+    A forced deletion that could not remove a stack comes here with it, does what it can for the last time, and breaks
+    with what is left, which the worker passes over.
+    """
     cloud = ctx.deps.project(ctx.bay)
-    left = await find_leftovers(cloud, ctx.bay)
+    left = await find_leftovers(cloud, ctx.bay, candidates(ctx))
     if not left:
         return Done()
-    if left.stacks:
+    given_up = ctx.bay.forced and _given_up(ctx)
+    if left.stacks and not given_up:
         return Back("delete.stack", ctx.deps.settings.poll_seconds)
-    if ctx.operation.overdue:
+    if ctx.operation.overdue and not given_up:
         return Broke(f"The bay's stack is gone but the cloud still shows: {left}.")
-    await ctx.guard()
-    await remove_leftovers(cloud, left)
+    refused = await remove_leftovers(cloud, left, ctx.guard)
+    if refused or given_up:
+        said = f" {'; '.join(refused)}" if refused else ""
+        return Broke(f"{deed(ctx)}: the cloud still shows {left}.{said}")
     return Wait(ctx.deps.settings.poll_seconds, note=f"Removing what Heat left: {left}")
 
 
 async def _stacks(ctx: StepContext[Deps]) -> list[StackSummary]:
-    return await ctx.deps.project(ctx.bay).heat.list_by_tag(names.bay_tag(ctx.bay.id))
+    """Those with the bay's tag, and the one that we made, from which somebody may have taken the tag."""
+    heat, ours = ctx.deps.project(ctx.bay).heat, ctx.bay.stack_id
+    listed = await heat.list_by_tag(names.bay_tag(ctx.bay.id))
+    if ours is not None and all(one.id != ours for one in listed):
+        stack = await heat.show(ours)
+        if stack is not None and stack.status != "DELETE_COMPLETE":
+            listed.append(stack)
+    return listed

@@ -7,12 +7,12 @@ ones away in their stead, and the rehearsal would take their servers for nodes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from services.provisioner.factory import Deps
 from services.provisioner.steps.broken import NESTED_DEPTH, Broken, broken_members
-from services.provisioner.steps.collect import read_outputs
+from services.provisioner.steps.collect import less, read_outputs
 from shared.db.repositories import operations, stacks
 from shared.drivers.contract import BayOutputs
 from shared.openstack.heat import HeatClient
@@ -29,8 +29,15 @@ class Found:
     broken: Broken = field(default_factory=Broken)
 
 
-async def look(ctx: StepContext[Deps], heat: HeatClient, resources: Sequence[StackResource] | None = None) -> Found:
+async def look(
+    ctx: StepContext[Deps],
+    heat: HeatClient,
+    resources: Sequence[StackResource] | None = None,
+    gone: Collection[str] = frozenset(),
+) -> Found:
     """What stands and what is broken; `resources` is a listing of `NESTED_DEPTH` for those who have one.
+
+    `gone` are servers that Nova does not have any more, though Heat thinks so: their members are broken.
 
     Raises:
         CloudError: Heat does not answer, or its outputs make no sense yet (then it is retryable).
@@ -41,6 +48,6 @@ async def look(ctx: StepContext[Deps], heat: HeatClient, resources: Sequence[Sta
     async with ctx.deps.engine.connect() as conn:
         nodes = await stacks.nodes_of(conn, ctx.bay.id)
         chosen = await operations.chosen_in_vain(conn, ctx.bay.id)
-    outputs = await read_outputs(ctx, broken_members(resources, nodes).indices)
-    leaving = chosen - {node.server_id for node in outputs.nodes}
+    outputs = less(await read_outputs(ctx, broken_members(resources, nodes, gone).indices), gone)
+    leaving = chosen - {node.server_id for node in outputs.nodes} | set(gone)
     return Found(outputs, broken_members(resources, nodes, leaving))

@@ -5,12 +5,14 @@ How it is worded is `shared.domain.advice`; this reads it from the cloud.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
 import structlog
 
+from services.provisioner.attached.finding import named_balancer
 from services.provisioner.factory import Deps
 from services.provisioner.steps.broken import NESTED_DEPTH
 from shared.domain.advice import Cause, aborted, failure, faults, lateness
@@ -29,8 +31,14 @@ _DEEDS: Final = {
     OperationKind.DELETE: "Deleting the bay",
 }
 _HOLDERS_NAMED: Final = 3
+_ROUTER_SIDE: Final = "OS::Neutron::RouterInterface"
+"""Its id in Heat begins with the router's."""
+_BALANCER: Final = "OS::Octavia::LoadBalancer"
+_OCTAVIA: Final = "Octavia"
+_BALANCER_DEVICE: Final = "lb-"
+_REQUEST_IDS: Final = re.compile(r"\s*Neutron server returns request_ids: .*", re.DOTALL)
 _OWNERS: Final = (
-    ("Octavia", "load balancer"),
+    (_OCTAVIA, "load balancer"),
     ("neutron:LOADBALANCER", "load balancer"),
     ("compute:", "server"),
     ("network:router", "router"),
@@ -113,21 +121,32 @@ def _path(resource: StackResource, listed: Sequence[StackResource]) -> str:
 
 
 async def _with_holders(cloud: ProjectCloud, cause: Cause) -> Cause:
-    """The cause, with the ports that keep a network or subnet from going."""
+    """The cause, with the ports that keep a network or subnet from going, and the load balancers behind them."""
     try:
         ports = await _ports_of(cloud.neutron, cause)
+        held = [await _holder(cloud, port) for port in ports if port.device_owner != _GOES_WITH_ITS_NETWORK]
+        if cause.type == _BALANCER and (balancer := await cloud.octavia.load_balancer(cause.physical_id)):
+            return replace(cause, reason=_ended(cause.reason, f"It is {named_balancer(balancer)}"))
     except CloudError as error:
         _log.warning("holders not known", resource=cause.name, reason=error.message)
         return cause
-    held = [_holder(port) for port in ports if port.device_owner != _GOES_WITH_ITS_NETWORK]
     if not held:
         return cause
     more = f" and {len(held) - _HOLDERS_NAMED} more" if len(held) > _HOLDERS_NAMED else ""
-    return replace(cause, reason=f"{cause.reason.rstrip('.')}. Held by {', '.join(held[:_HOLDERS_NAMED])}{more}")
+    return replace(cause, reason=_ended(cause.reason, f"Held by {', '.join(held[:_HOLDERS_NAMED])}{more}"))
+
+
+def _ended(reason: str, more: str) -> str:
+    """Room is dear: nobody who reads what holds it wants to know which requests told."""
+    return f"{_REQUEST_IDS.sub('', reason).rstrip('.')}. {more}"
 
 
 async def _ports_of(neutron: NeutronClient, cause: Cause) -> list[NetworkItem]:
-    """The ports on the network, or on that of the subnet; none for anything else."""
+    """The ports on the network, or on that of the subnet, or those with floating IPs behind the router; else none."""
+    if cause.type == _ROUTER_SIDE:
+        router = cause.physical_id.partition(":")[0]
+        addresses = await neutron.items("floatingips", router_id=router) if router else []
+        return [port for one in addresses for port in await neutron.items("ports", id=one.port_id)]
     if not cause.physical_id or cause.type not in ("OS::Neutron::Net", "OS::Neutron::Subnet"):
         return []
     networks = [cause.physical_id]
@@ -136,7 +155,11 @@ async def _ports_of(neutron: NeutronClient, cause: Cause) -> list[NetworkItem]:
     return [port for network in networks for port in await neutron.items("ports", network_id=network)]
 
 
-def _holder(port: NetworkItem) -> str:
+async def _holder(cloud: ProjectCloud, port: NetworkItem) -> str:
     kind = next((word for owner, word in _OWNERS if port.device_owner.startswith(owner)), port.device_owner)
+    if port.device_owner == _OCTAVIA and port.device_id.startswith(_BALANCER_DEVICE):
+        found = await cloud.octavia.load_balancer(port.device_id.removeprefix(_BALANCER_DEVICE))
+        if found is not None:
+            return named_balancer(found)
     whose = f" of {kind} {port.device_id}".rstrip() if kind else ""
     return f"port {port.id}{whose}"

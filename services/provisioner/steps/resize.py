@@ -8,12 +8,18 @@ from uuid import UUID
 from services.provisioner.factory import Deps
 from services.provisioner.steps.broken import Broken
 from services.provisioner.steps.collect import recording, shard_stacks, workers_in
-from services.provisioner.steps.follow import seen
+from services.provisioner.steps.create import rotated
+from services.provisioner.steps.follow import lost, seen
+from services.provisioner.steps.gone import MEMO, gone_workers
 from services.provisioner.steps.members import Found, look
+from services.provisioner.steps.orphans import remove_orphans
 from services.provisioner.steps.rehearsal import harm
+from services.provisioner.steps.revive import may_revive
 from services.provisioner.steps.room import shortage
 from services.provisioner.steps.shards import shares_of, stay_and_absent
-from shared.db.repositories import operations, stacks
+from services.provisioner.steps.stall import HEARD, listen
+from shared.db.repositories import drift, operations, stacks
+from shared.domain import names
 from shared.domain.operation import OperationState
 from shared.domain.queue import named_of, node_count_of
 from shared.domain.scaling import leaving
@@ -31,25 +37,49 @@ async def resize_stack(ctx: StepContext[Deps]) -> Outcome:
         return Broke("The bay has no Heat stack to resize.")
     stack = await heat.show(bay.stack_id)
     if stack is None or stack.action == "DELETE":
-        return Broke(f"Stack with id {bay.stack_id} not found in Heat: somebody deleted it.")
+        return await _deleted(ctx, stack)
     if stack.operation == str(ctx.operation.id):
         ctx.deps.cloud.stacks.forget(bay.project_id)
         return Done()
     if stack.phase == "IN_PROGRESS":
-        return Wait(ctx.deps.settings.poll_seconds, note=f"Heat is still busy with something else: {stack.status}")
-    broken = Broken()
-    if not await _settled(ctx, stack):
-        busy = [one.name for one in (await shard_stacks(ctx)).values() if one.phase == "IN_PROGRESS"]
-        if busy:
-            return Wait(ctx.deps.settings.poll_seconds, note=f"Heat is still busy with {', '.join(busy)}")
-        found = await look(ctx, heat)
-        if (news := await _catch_up(ctx, found)) is not None:
-            return news
-        broken = found.broken
+        silence = await listen(ctx, heat, [stack.id])
+        if not may_revive(ctx, stack, silence):
+            note = f"Heat is still busy with something else: {stack.status}"
+            return Wait(ctx.deps.settings.poll_seconds, note=note, memo=silence.memo)
+        # Nobody works on it any more: our update takes it up.
+    broken = await _broken(ctx, heat, stack)
+    if not isinstance(broken, Broken):
+        return broken
     if refusal := await _refusal(ctx, heat, stack, broken):
         return Broke(f"{refusal} Nothing was changed.")
     await _update(ctx, heat, stack, broken)
-    return Done(memo={"seen_before": seen(stack)})
+    return Done(memo={**HEARD, "seen_before": seen(stack)})
+
+
+async def _broken(ctx: StepContext[Deps], heat: HeatClient, stack: Stack) -> Broken | Outcome:
+    """What is to be removed besides those who leave; or what is to be done first, where the stack is not as we left it
+    or servers are gone."""
+    async with ctx.deps.engine.connect() as conn:
+        nodes = await stacks.nodes_of(conn, ctx.bay.id)
+    gone = await gone_workers(ctx, nodes)
+    if not gone and await _settled(ctx, stack):
+        return Broken()
+    busy = [one.name for one in (await shard_stacks(ctx)).values() if one.phase == "IN_PROGRESS"]
+    if busy and stack.phase != "IN_PROGRESS":
+        return Wait(ctx.deps.settings.poll_seconds, note=f"Heat is still busy with {', '.join(busy)}")
+    if orphans := await remove_orphans(ctx, heat):
+        return Wait(ctx.deps.settings.poll_seconds, note=orphans)
+    found = await look(ctx, heat, gone=gone)
+    return await _catch_up(ctx, found, gone) or found.broken
+
+
+async def _deleted(ctx: StepContext[Deps], stack: Stack | None) -> Outcome:
+    """Somebody deletes the stack, or has done it: the end is told when it has come."""
+    if stack is not None and stack.phase == "IN_PROGRESS":
+        return Wait(ctx.deps.settings.poll_seconds, note="Somebody else is deleting the stack")
+    if stack is not None and stack.phase == "FAILED":
+        return Broke(f"Somebody else wanted to delete stack {stack.name}, and Heat could not: {stack.reason}")
+    return Broke(lost(ctx))
 
 
 async def _refusal(ctx: StepContext[Deps], heat: HeatClient, stack: Stack, broken: Broken) -> str | None:
@@ -59,7 +89,8 @@ async def _refusal(ctx: StepContext[Deps], heat: HeatClient, stack: Stack, broke
     share = (await shares_of(ctx))[0]
     here = [node for node in workers if place(node.position)[0] == 0]
     stay, absent = stay_and_absent(here, share.remove)
-    changes = await heat.preview_update(stack.id, parameters=_parameters(ctx, stay, absent))
+    absent = sorted({*absent, *broken.indices}, key=int)
+    changes = await heat.preview_update(stack.id, parameters=await _parameters(ctx, stay, absent))
     leaving_all = set(_to_remove(ctx))
     standing = sum(node.server_id not in leaving_all for node in workers)
     return harm(changes, len(share.remove), broken) or await shortage(
@@ -69,11 +100,17 @@ async def _refusal(ctx: StepContext[Deps], heat: HeatClient, stack: Stack, broke
 
 async def _update(ctx: StepContext[Deps], heat: HeatClient, stack: Stack, broken: Broken) -> None:
     share = (await shares_of(ctx))[0]
-    parameters = _parameters(ctx, share.count, [*share.remove, *broken.indices])
+    parameters = await _parameters(ctx, share.count, [*share.remove, *broken.indices])
     rollback = ctx.operation.request.get("rollback") is True
     timeout = ctx.bay.create_timeout or None
     await ctx.guard()
-    await heat.update(stack.id, parameters=parameters, timeout_mins=timeout, disable_rollback=not rollback)
+    await heat.update(
+        stack.id,
+        parameters=parameters,
+        tags=(names.TAG, names.bay_tag(ctx.bay.id)),  # somebody may have taken them off
+        timeout_mins=timeout,
+        disable_rollback=not rollback,
+    )
     ctx.deps.cloud.stacks.forget(ctx.bay.project_id)
 
 
@@ -84,12 +121,14 @@ async def _settled(ctx: StepContext[Deps], stack: Stack) -> bool:
     try:
         marked = UUID(stack.operation or "")
     except ValueError:
-        return True  # somebody else's doing, which the rehearsal will judge
+        return False  # somebody else's doing
     async with ctx.deps.engine.connect() as conn:
+        if await drift.seen(conn, ctx.bay.id) not in (None, seen(stack)):
+            return False  # somebody else has changed it since
         return await operations.state_of(conn, marked) in (OperationState.DONE, None)
 
 
-async def _catch_up(ctx: StepContext[Deps], found: Found) -> Outcome | None:
+async def _catch_up(ctx: StepContext[Deps], found: Found, gone: frozenset[str]) -> Outcome | None:
     """Bring our record up to the stack, when an earlier operation could not, and choose anew who leaves.
 
     None when the record is right. Else the step is run again with the new choice in its memo, so that the choice is
@@ -106,7 +145,8 @@ async def _catch_up(ctx: StepContext[Deps], found: Found) -> Outcome | None:
         remove = leaving(workers_in(found.outputs), node_count_of(request), named)
     except ValueError as error:
         return Broke(f"The nodes that leave could not be chosen: {error}", apply=record)
-    return Wait(0, note="An earlier change did not end well: looking again.", memo={"remove": remove}, apply=record)
+    memo: dict[str, object] = {"remove": remove, MEMO: sorted(gone)}
+    return Wait(0, note="The stack is not as we left it: looking again.", memo=memo, apply=record)
 
 
 def _to_remove(ctx: StepContext[Deps]) -> list[str]:
@@ -114,6 +154,6 @@ def _to_remove(ctx: StepContext[Deps]) -> list[str]:
     return [str(server) for server in chosen] if isinstance(chosen, list) else []
 
 
-def _parameters(ctx: StepContext[Deps], count: int, remove: Sequence[str]) -> dict[str, str]:
+async def _parameters(ctx: StepContext[Deps], count: int, remove: Sequence[str]) -> dict[str, str]:
     changed = ctx.deps.driver(ctx.bay).resize_parameters(count, remove)
-    return changed | {MARK_PARAMETER: str(ctx.operation.id)}
+    return changed | await rotated(ctx) | {MARK_PARAMETER: str(ctx.operation.id)}

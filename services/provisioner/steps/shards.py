@@ -13,9 +13,12 @@ from typing import Final
 from services.provisioner.factory import Deps
 from services.provisioner.steps.broken import NESTED_DEPTH, broken_members
 from services.provisioner.steps.collect import shard_stacks
-from services.provisioner.steps.create import opened, send
+from services.provisioner.steps.create import opened, rotated, send
+from services.provisioner.steps.gone import known_gone
 from services.provisioner.steps.reasons import awaited, stack_failed
 from services.provisioner.steps.rehearsal import harm
+from services.provisioner.steps.revive import go_on
+from services.provisioner.steps.stall import listen
 from shared.db.repositories import operations, stacks
 from shared.domain.bay import Node
 from shared.domain.errors import CloudError
@@ -55,8 +58,15 @@ async def settle_shards(ctx: StepContext[Deps]) -> Outcome:
     if busy and not (broke and ctx.operation.overdue):
         undeleted = any(one.status == "DELETE_FAILED" for one in standing.values())
         memo: dict[str, object] = {"shard_deletes": _deletes(ctx) + 1} if undeleted else {}
+        memo |= await _go_on(ctx, [one for one in standing.values() if one.name in busy])
         return Wait(ctx.deps.settings.poll_seconds, note=f"Heat is busy with {', '.join(busy)}", memo=memo)
     return broke or Done()
+
+
+async def _go_on(ctx: StepContext[Deps], busy: list[StackSummary]) -> Mapping[str, object]:
+    """What to remember of the wait, once those that Heat has dropped were taken up."""
+    heat = ctx.deps.project(ctx.bay).heat
+    return await go_on(ctx, heat, busy, await listen(ctx, heat, [one.id for one in busy]))
 
 
 def _deletes(ctx: StepContext[Deps]) -> int:
@@ -122,13 +132,13 @@ async def _change(ctx: StepContext[Deps], shard: int, share: Share, standing: St
     async with ctx.deps.engine.connect() as conn:
         nodes = [one for one in await stacks.nodes_of(conn, ctx.bay.id) if place(one.position)[0] == shard]
         chosen = await operations.chosen_in_vain(conn, ctx.bay.id)
-    leaving = chosen - {node.server_id for node in nodes}
+    leaving = chosen - {node.server_id for node in nodes} | known_gone(ctx)
     broken = broken_members(await heat.resources(standing.id, NESTED_DEPTH), nodes, leaving)
     stay, absent = stay_and_absent(nodes, share.remove)
-    changes = await heat.preview_update(standing.id, parameters=_parameters(ctx, stay, absent))
+    changes = await heat.preview_update(standing.id, parameters=await _parameters(ctx, stay, absent))
     if refusal := harm(changes, len(share.remove), broken):
         return Broke(f"{refusal} Stack {standing.name} was not changed.")
-    parameters = _parameters(ctx, share.count, [*share.remove, *broken.indices])
+    parameters = await _parameters(ctx, share.count, [*share.remove, *broken.indices])
     await ctx.guard()
     await heat.update(standing.id, parameters=parameters, timeout_mins=ctx.bay.create_timeout or None)
     return True
@@ -141,9 +151,9 @@ def stay_and_absent(workers: list[Node], remove: tuple[str, ...]) -> tuple[int, 
     return len(stay), [str(index) for index in range(present) if index not in stay]
 
 
-def _parameters(ctx: StepContext[Deps], count: int, remove: list[str]) -> dict[str, str]:
+async def _parameters(ctx: StepContext[Deps], count: int, remove: list[str]) -> dict[str, str]:
     changed = ctx.deps.driver(ctx.bay).resize_parameters(count, remove)
-    return changed | {MARK_PARAMETER: str(ctx.operation.id)}
+    return changed | await rotated(ctx) | {MARK_PARAMETER: str(ctx.operation.id)}
 
 
 async def _late(ctx: StepContext[Deps], standing: StackSummary) -> Broke:

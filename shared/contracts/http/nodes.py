@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from shared.contracts.http.base import WireBody
 from shared.contracts.http.certificates import CSR_BYTES
+from shared.contracts.http.values import LARGEST
 from shared.domain.errors import InvalidInput
 
 SECRET: Final = (16, 255)
@@ -58,6 +59,16 @@ class NodeSelfOut(BaseModel):
     ca_pem: str
     renew: bool
     operation_active: bool
+    credential_generation: int = 0
+    """Of the cloud credential that waits for this node, encrypted to its certificate; 0: none does."""
+
+
+class NodeCredentialOut(BaseModel):
+    """The bay's cloud credential for one node."""
+
+    generation: int
+    sealed: str
+    """CMS EnvelopedData for the node's own certificate: JSON of `id`, `secret` and `generation`."""
 
 
 class NodeReport(WireBody):
@@ -70,3 +81,5 @@ class NodeReport(WireBody):
     units: Annotated[
         dict[Annotated[str, Field(max_length=255)], Annotated[str, Field(max_length=64)]], Field(max_length=64)
     ] = Field(default_factory=dict)
+    credential_generation: Annotated[int | None, Field(ge=0, le=LARGEST)] = None
+    """Of the cloud credential that it uses, once it was given another one than it was born with."""

@@ -38,6 +38,7 @@ _COLUMNS = (
     bays.c.spec,
     bays.c.api_address,
     bays.c.created_at,
+    bays.c.forced,
 )
 
 
@@ -97,6 +98,29 @@ async def apply_event(
 async def want_gone(conn: AsyncConnection, bay_id: UUID) -> None:
     """From here on every step of another operation stops by itself."""
     await conn.execute(update(bays).where(bays.c.id == bay_id).values(wanted=Wanted.GONE.value))
+
+
+async def force(conn: AsyncConnection, bay_id: UUID) -> None:
+    """From here on its deletion lets nothing stand in its way; there is no way back."""
+    await conn.execute(update(bays).where(bays.c.id == bay_id).values(forced=True))
+
+
+async def is_forced(conn: AsyncConnection, bay_id: UUID) -> bool:
+    """Whether an administrator forced the deletion of the bay."""
+    return bool(await conn.scalar(select(bays.c.forced).where(bays.c.id == bay_id)))
+
+
+async def tell_obstacle(conn: AsyncConnection, bay_id: UUID, reason: str, operation_id: UUID) -> None:
+    """Record what a forced deletion passes over: a line of the history, and the status_reason until the next one."""
+    status = await conn.scalar(select(bays.c.status).where(bays.c.id == bay_id).with_for_update())
+    if status is None:
+        return
+    await conn.execute(update(bays).where(bays.c.id == bay_id).values(status_reason=reason, updated_at=func.now()))
+    await _remember(conn, bay_id, OBSTACLE, status, BayStatus(status), reason, operation_id)
+
+
+OBSTACLE = "obstacle passed over"
+"""What the history calls it; it is no event of the state table, since nothing moves."""
 
 
 async def set_counts(conn: AsyncConnection, bay_id: UUID, *, node_count: int) -> None:

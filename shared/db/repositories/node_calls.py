@@ -68,11 +68,23 @@ async def operation_active(conn: AsyncConnection, bay_id: UUID) -> bool:
 
 
 async def report(
-    conn: AsyncConnection, bay_id: UUID, server_id: str, *, healthy: bool, revision: str, units: Mapping[str, str]
+    conn: AsyncConnection,
+    bay_id: UUID,
+    server_id: str,
+    *,
+    healthy: bool,
+    revision: str,
+    units: Mapping[str, str],
+    credential_generation: int | None,
 ) -> bool:
     """Keep what a node says of itself; False when that was known already and nothing was written."""
     table = node_reports.c
-    said = {"healthy": healthy, "revision": revision, "units": dict(units)}
+    said = {
+        "healthy": healthy,
+        "revision": revision,
+        "units": dict(units),
+        "credential_generation": credential_generation,
+    }
     known = select(table.server_id).where(
         table.bay_id == bay_id,
         table.server_id == server_id,

@@ -66,8 +66,7 @@ async def ask(
         InvalidInput: the bay's state does not take such a request, in Magnum's words (contract §2.2).
         Conflict: as many wait as may; `retry_after` says when to come again.
     """
-    if not takes(door, bay.status, busy):
-        raise InvalidInput(f'{door.value} a {word} when status is "{bay.status.value}" is not supported.')
+    check_state(bay, door, busy, word)
     queue = await live(conn, bay.id)
     pointless = replaced(queue, kind, request)
     left = queue[: len(queue) - len(pointless)]
@@ -90,6 +89,12 @@ async def ask(
         service=service,
         warnings=warnings,
     )
+
+
+def check_state(bay: Bay, door: Door, busy: Busy, word: str) -> None:
+    """Refuse what the bay's state does not take. Raises InvalidInput, in Magnum's words."""
+    if not takes(door, bay.status, busy):
+        raise InvalidInput(f'{door.value} a {word} when status is "{bay.status.value}" is not supported.')
 
 
 async def live(conn: AsyncConnection, bay_id: UUID) -> list[Live]:
@@ -190,7 +195,9 @@ async def enqueue(
     return operation_id
 
 
-async def request_delete(conn: AsyncConnection, bay: Bay, requested_by: str, *, service: str = "api") -> UUID | None:
+async def request_delete(
+    conn: AsyncConnection, bay: Bay, requested_by: str, *, forced: bool = False, service: str = "api"
+) -> UUID | None:
     """Delete overtakes: cancel what waits, end what runs, and queue the delete. The caller holds the bay's lock.
 
     What runs under a live lease cannot be ended here, because its holder may be inside a call to the cloud. It sees
@@ -198,13 +205,22 @@ async def request_delete(conn: AsyncConnection, bay: Bay, requested_by: str, *, 
     delete. If its holder is dead, the next claim after lease and quarantine does the same. An operation that nobody
     holds is superseded here and the delete starts at once.
 
+    `forced`: nothing that stands in its way ends it any more (`shared.worker.settle`), whether it starts now or is
+    under way. That is a fact of the bay, not of the operation, so that steps under way see it at their next look.
+
     Returns the delete's id, or None when one is already under way.
     """
+    mine = operations.c.bay_id == bay.id
+    if forced:
+        await bays.force(conn, bay.id)
     if bay.status is BayStatus.DELETE_IN_PROGRESS:
+        if forced and not bay.forced:
+            await bays.apply_event(conn, bay.id, BayEvent.DELETE_ASKED, reason=FORCED, requested_by=requested_by)
+            await _hurry(conn, bay.id)
         return None
     await bays.want_gone(conn, bay.id)
-    await bays.apply_event(conn, bay.id, BayEvent.DELETE_ASKED, requested_by=requested_by)
-    mine = operations.c.bay_id == bay.id
+    reason = FORCED if forced else None
+    await bays.apply_event(conn, bay.id, BayEvent.DELETE_ASKED, reason=reason, requested_by=requested_by)
     await _cancel_queued(conn, bay.id, "A delete overtook it.")
     ended = await conn.scalar(
         update(operations)
@@ -218,9 +234,7 @@ async def request_delete(conn: AsyncConnection, bay: Bay, requested_by: str, *, 
             .where(operation_steps.c.operation_id == ended, operation_steps.c.state.in_(_UNDER_WAY))
             .values(state=StepState.FAILED.value, finished_at=func.now(), note="A delete overtook it.")
         )
-    await conn.execute(
-        update(operations).where(mine, operations.c.state == OperationState.ACTIVE.value).values(next_run_at=func.now())
-    )
+    await _hurry(conn, bay.id)
     return await enqueue(
         conn,
         bay_id=bay.id,
@@ -231,6 +245,15 @@ async def request_delete(conn: AsyncConnection, bay: Bay, requested_by: str, *, 
         service=service,
     )
 
+
+async def _hurry(conn: AsyncConnection, bay_id: UUID) -> None:
+    """What is under way looks again at once."""
+    active = operations.c.state == OperationState.ACTIVE.value
+    await conn.execute(update(operations).where(operations.c.bay_id == bay_id, active).values(next_run_at=func.now()))
+
+
+FORCED = "An administrator forced the deletion: what cannot be removed is left behind."
+"""The status_reason of a bay whose deletion was forced, until something stands in the way."""
 
 DELETE_MINUTES = 60
 """How long a delete is retried before it says what blocks it."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import delete, func, insert, select, update
@@ -13,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.db.tables import authorities, bays, cloud_credentials, nodes, stack_renders, tombstones
 from shared.domain.bay import Node
+from shared.domain.errors import Conflict
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,17 @@ class Credential:
     name: str
     user_id: str
     credential_id: str | None
-    sealed: bytes | None
+    sealed: bytes | None = field(repr=False)
+
+    @property
+    def accepted(self) -> bool:
+        """Whether a bay or an operation uses it; else it is an intent."""
+        return self.credential_id is not None
+
+
+_CREDENTIAL: Final = select(
+    *(cloud_credentials.c[name] for name in ("bay_id", "generation", "name", "user_id", "credential_id", "sealed"))
+)
 
 
 async def keep_render(conn: AsyncConnection, bay_id: UUID, generation: int, render: Render) -> None:
@@ -95,17 +107,30 @@ async def authority_certificate(conn: AsyncConnection, bay_id: UUID, kind: str =
     return found
 
 
-async def credential_of(conn: AsyncConnection, bay_id: UUID) -> Credential | None:
-    """The newest credential of a bay."""
+async def credential_of(conn: AsyncConnection, bay_id: UUID, generation: int | None = None) -> Credential | None:
+    """The credential of that generation, or the newest; one that was only intended is none."""
     table = cloud_credentials.c
-    query = (
-        select(table.bay_id, table.generation, table.name, table.user_id, table.credential_id, table.sealed)
-        .where(table.bay_id == bay_id)
-        .order_by(table.generation.desc())
-        .limit(1)
-    )
-    row = (await conn.execute(query)).first()
+    wanted = [table.bay_id == bay_id, table.credential_id.is_not(None)]
+    if generation is not None:
+        wanted.append(table.generation == generation)
+    row = (await conn.execute(_CREDENTIAL.where(*wanted).order_by(table.generation.desc()).limit(1))).first()
     return Credential(*row) if row else None
+
+
+async def credentials_of(conn: AsyncConnection, bay_id: UUID) -> list[Credential]:
+    """All generations of a bay's credential, the oldest first, and those that were only intended."""
+    table = cloud_credentials.c
+    rows = await conn.execute(_CREDENTIAL.where(table.bay_id == bay_id).order_by(table.generation))
+    return [Credential(*row) for row in rows]
+
+
+async def next_generation(conn: AsyncConnection, bay_id: UUID) -> int | None:
+    """The number of the bay's next credential; None: its nodes have none. The caller holds the bay's lock."""
+    table = cloud_credentials.c
+    # The gateway may not read what is sealed.
+    query = select(func.max(table.generation), func.count(table.credential_id)).where(table.bay_id == bay_id)
+    newest, accepted = (await conn.execute(query)).one()
+    return newest + 1 if accepted else None
 
 
 async def intend_credential(conn: AsyncConnection, *, bay_id: UUID, generation: int, name: str, user_id: str) -> None:
@@ -115,30 +140,48 @@ async def intend_credential(conn: AsyncConnection, *, bay_id: UUID, generation: 
     )
 
 
+INTENT_LIVES: Final = timedelta(seconds=100)
+"""How long an intent may be waited for. Keystone has 30 s to answer, and the sweep leaves young intents alone."""
+
+
 async def keep_credential(
     conn: AsyncConnection, *, bay_id: UUID, generation: int, credential_id: str, sealed: bytes
 ) -> None:
-    """Store the credential that was made under the intended name."""
+    """Store the credential that was made under the intended name, with the bay or the operation that uses it.
+
+    Raises:
+        Conflict: the intent is so old that the sweep may be revoking what was made.
+    """
     table = cloud_credentials.c
-    await conn.execute(
+    kept = await conn.execute(
         update(cloud_credentials)
-        .where(table.bay_id == bay_id, table.generation == generation)
+        .where(
+            table.bay_id == bay_id,
+            table.generation == generation,
+            table.created_at > func.clock_timestamp() - INTENT_LIVES,
+        )
         .values(credential_id=credential_id, sealed=sealed)
     )
+    if kept.rowcount == 0:
+        raise Conflict("The cloud took too long to make the nodes' credential. Ask again.")
 
 
-async def forget_credentials(conn: AsyncConnection, bay_id: UUID) -> None:
-    """Remove a bay's credential rows after the cloud's own are revoked."""
-    await conn.execute(delete(cloud_credentials).where(cloud_credentials.c.bay_id == bay_id))
+async def forget_credentials(conn: AsyncConnection, bay_id: UUID, generations: Collection[int]) -> None:
+    """Remove rows of a bay's credential after the cloud's own are revoked."""
+    table = cloud_credentials.c
+    await conn.execute(delete(cloud_credentials).where(table.bay_id == bay_id, table.generation.in_(list(generations))))
 
 
 async def orphan_credentials(conn: AsyncConnection, *, older_than: float) -> list[Credential]:
-    """Credentials, intended or made, of bays that do not exist, older than so many seconds."""
+    """Credentials that nothing uses, older than so many seconds.
+
+    They are those of bays that do not exist, and those that were intended and never accepted: a gateway died between
+    the two, or refused the request and could not take back what it had made.
+    """
     table = cloud_credentials.c
-    query = (
-        select(table.bay_id, table.generation, table.name, table.user_id, table.credential_id, table.sealed)
-        .outerjoin(bays, bays.c.id == table.bay_id)
-        .where(bays.c.id.is_(None), table.created_at < func.now() - timedelta(seconds=older_than))
+    query = _CREDENTIAL.outerjoin(bays, bays.c.id == table.bay_id).where(
+        bays.c.id.is_(None) | table.credential_id.is_(None),
+        table.created_at < func.now() - timedelta(seconds=older_than),
     )
     return [Credential(*row) for row in await conn.execute(query)]
 

@@ -3,9 +3,8 @@
 # Jeroboam's node agent. Needs curl, openssl and jq.
 #   node-agent first-certificate   once, at boot: a key made here, certificates for it from the bay's authorities
 #   node-agent run                 from a timer: asks what is wanted of this node, renews, reports
-# It holds no password and no credential of the cloud: the first certificates are asked for with the secret of this
-# node's own user-data, all that comes later with a signature by the node's key. The wire is in docs/driver-contract.md.
-# The driver's /etc/jeroboam/install-certificates puts the files where the services want them.
+# The first certificates are asked for with the secret of this node's own user-data, all that comes later with a
+# signature by the node's key; the driver's install-certificates puts them in place. See docs/driver-contract.md.
 
 set -eu
 umask 077
@@ -116,6 +115,11 @@ check() {
     verify "$2" "$1"
 }
 
+# open_sealed FOLDER: what is encrypted to the key in it, from $WORK/sealed to $WORK/opened.
+open_sealed() {
+    openssl cms -decrypt -inform PEM -recip "$1/node.crt" -inkey "$1/node.key" <"$WORK/sealed" >"$WORK/opened"
+}
+
 # accept_answer AUTHORITIES: all of the answer or nothing. For Kubernetes' authority only those count that we trust
 # already; the others are new to us and come in the same answer.
 accept_answer() {
@@ -135,9 +139,8 @@ accept_answer() {
         [ ! -e "$file" ] || check "$file" "$set/authorities/$by.crt"
     done
     [ ! -d "$PKI/shared" ] || cp -R "$PKI/shared/." "$set/shared"
-    if jq -e -r '.shared | values' "$WORK/answer" >"$WORK/shared"; then
-        openssl cms -decrypt -inform PEM -in "$WORK/shared" -recip "$set/node.crt" -inkey "$set/node.key" \
-            -out "$WORK/opened" 2>/dev/null || die "what the masters share cannot be opened with this node's key"
+    if jq -e -r '.shared | values' "$WORK/answer" >"$WORK/sealed"; then
+        open_sealed "$set" || die "what the masters share cannot be opened with this node's key"
         unpack "$WORK/opened" . "$set/shared" ''
     fi
     swap_in
@@ -182,8 +185,7 @@ ask() {
 
 # A server that Nova does not show yet, an API that restarts: wait.
 first_certificate() {
-    limit=$(($(date +%s) + JB_WAIT_SECONDS))
-    pause=2
+    limit=$(($(date +%s) + JB_WAIT_SECONDS)) pause=2
     until [ -s "$PKI/node.crt" ]; do
         ask call "$CONF/node-secret" "$CONF/ca.pem"
         case $status in 2??) break ;; esac
@@ -191,8 +193,7 @@ first_certificate() {
         sleep "$pause"
         pause=$((pause < 30 ? pause * 2 : 30))
     done
-    rm -f "$STATE/installed"
-    settle
+    rm -f "$STATE/installed" && settle
 }
 
 # The authorities that the bay trusts now; during a rotation that is the old one and the new one.
@@ -203,11 +204,12 @@ take_authorities() {
     if diff -r "$PKI/current/" "$WORK/set" >/dev/null; then rm -rf "$WORK/set"; else swap_in; fi
 }
 
-# What this node looks like, and which revision of the wishes it has reached.
+# What this node looks like, and which revision of the wishes and which credential it has reached.
 report() {
     for unit in $JB_UNITS; do echo "$unit $(systemctl is-active "$unit" 2>/dev/null)"; done |
-        jq -R -s --arg revision "$1" '[split("\n")[] | select(. != "") | split(" ") | {(.[0]): .[1]}] | add // {}
-            | {healthy: all(. == "active"), revision: $revision, units: .}' >"$WORK/report"
+        jq -R -s --arg revision "$1" --argjson credential "$(cat "$STATE/credential" 2>/dev/null || echo null)" '
+            [split("\n")[] | select(. != "") | split(" ") | {(.[0]): .[1]}] | add // {} | {healthy: all(. == "active"),
+            revision: $revision, units: ., credential_generation: $credential}' >"$WORK/report"
     case $(as_node PUT "$JB_API_URL/nodes/self" "$WORK/report") in 2??) ;; *) log "report not taken" ;; esac
 }
 
@@ -219,15 +221,17 @@ look() {
     case $status in
         200)
             etag=$(tr -d '\r' <"$WORK/headers" | sed -n 's/^etag: *//Ip')
-            jq --arg etag "$etag" '. + {etag: $etag}' "$WORK/answer" >"$WORK/wanted"
+            mv "$WORK/answer" "$WORK/wanted"
             take_authorities
             if [ "$(jq -r .renew "$WORK/wanted")" = true ]; then
                 ask as_node /dev/null "$PKI/ca.crt"
                 case $status in 2??) ;; *) die "no answer to the renewal ($status): $(complaint)" ;; esac
             fi
             settle
+            [ ! -e "$CONF/take-credential" ] || (. "$CONF/take-credential") || etag=none
             # Only now, so that a run that was cut short does all of it again.
-            mv -f "$WORK/wanted" "$STATE/wanted.json"
+            jq --arg etag "$etag" '. + {etag: $etag}' "$WORK/wanted" >"$WORK/met"
+            mv -f "$WORK/met" "$STATE/wanted.json"
             ;;
         304) ;;
         *) log "no wishes ($status): $(complaint)" && return 0 ;;
@@ -243,8 +247,4 @@ run() {
     for _ in $(seq 20); do look; [ "$soon" = true ] || break; sleep 15; done
 }
 
-case ${1:-} in
-    first-certificate) first_certificate ;;
-    run) run ;;
-    *) die "usage: node-agent first-certificate | run" ;;
-esac
+case ${1:-} in first-certificate) first_certificate ;; run) run ;; *) die "usage: node-agent first-certificate | run" ;; esac

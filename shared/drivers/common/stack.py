@@ -37,7 +37,7 @@ _BAY: Final = "bay.yaml"
 _SHARD: Final = "shard.yaml"
 """The template of a bay's further stacks; it lies among the files of the first, so that the bay keeps it (rule 6)."""
 _CREDENTIAL: Final = re.compile(r"(?:[A-Za-z0-9_.~=+/-]|@(?!@))+")
-_KINDS: Final = frozenset({"create", "resize", "delete"})
+_KINDS: Final = frozenset({"create", "resize", "rotate_credentials", "delete"})
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ class StackDriver(ABC):
         files["master.user-data"] = self.user_data(facts, "master")
         files["worker.user-data"] = self.user_data(facts, "worker")
         if self.needs_cloud_credential(facts):
-            parameters |= _credential(secrets)
+            parameters |= credential_parameters(secrets)
         return RenderedStack(template=template, files=files, environment={}, parameters=parameters)
 
     def resize_parameters(self, node_count: int, remove: Sequence[str]) -> dict[str, str]:
@@ -262,8 +262,8 @@ def _switch(value: bool) -> str:
     return "true" if value else "false"
 
 
-def _credential(secrets: BaySecrets) -> dict[str, str]:
-    """The hidden parameters.
+def credential_parameters(secrets: BaySecrets) -> dict[str, str]:
+    """The hidden parameters. Raises ValueError for a credential that is missing or malformed.
 
     What Keystone generates fits the pattern, and so does a stand-in such as `@sealed@`; nothing else may reach a
     configuration file.

@@ -61,6 +61,7 @@ class Payload:
     credential: bool = False
     """Whether the node gets the bay's application credential."""
     node_key: str = "ec-p256"
+    """rsa2048 where something is encrypted to it and the image's OpenSSL may be older than 1.0.2."""
     user: Mapping[str, object] = field(default_factory=dict)
     """What differs from the usual in the login's cloud-config entry."""
     extra: Mapping[str, object] = field(default_factory=dict)
@@ -113,6 +114,8 @@ def files(facts: BayFacts, role: Role, payload: Payload) -> list[dict[str, str]]
         names = ("APPLICATION_CREDENTIAL_ID", "APPLICATION_CREDENTIAL_SECRET")
         credential = {f"JB_{name}": f"@@{name}@@" for name in names}
         entries.append(file_entry(f"{CONFIG}/cloud-credential", shell_environment(credential)))
+        if not facts.tls_disabled:
+            entries.append(file_entry(f"{CONFIG}/take-credential", package_text(COMMON, "take_credential.sh")))
     return entries
 
 

@@ -62,8 +62,7 @@ class LegacyKubernetes(KubernetesDriver):
             dns_names=API_NAMES if master else (),
             ip_addresses=(self.service_address(facts),) if master else (),
             credential=cinder,
-            # What the masters share is encrypted to their key, which only RSA can do.
-            node_key="rsa2048" if master else "ec-p256",
+            node_key="rsa2048" if master or cinder else "ec-p256",
             shared_payloads=(*self.payloads[:-1], *([f"{PACKAGE}.cinder"] if cinder else [])),
         )
 

@@ -103,6 +103,7 @@ class MesosUbuntu(StackDriver):
             units=f"{units} rexray" if volumes else units,
             environment=self._environment(facts, role),
             credential=volumes,
+            node_key="rsa2048" if volumes else "ec-p256",
             shared_payloads=(rexray.PACKAGE,) if volumes else (),
         )
         return mime(facts, role, payload)

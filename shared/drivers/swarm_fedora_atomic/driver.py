@@ -87,6 +87,7 @@ class _Swarm(StackDriver):
             }
             | (rexray.environment(self, facts) if volumes else {}),
             credential=volumes,
+            node_key="rsa2048" if volumes else "ec-p256",
         )
         return mime(facts, role, payload)
 

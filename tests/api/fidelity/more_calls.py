@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from services.api.routers.leftovers import GONE as WENT
+from services.api.usecases.rotate import NONE_THERE
 from tests.api.fidelity.calls import (
     ACCEPTED,
     BAY_CALLS,
@@ -95,7 +96,7 @@ _CERTIFICATES: Final = (
     Call(
         "PATCH /v1/credentials/{cluster}",
         {**gated(12, "patch"), 12: ACCEPTED},
-        {12: Differs(Answer(400, text="Rotating the credential is not supported by this driver."), DRIVER)},
+        {12: Differs(Answer(400, text=NONE_THERE), "only nodes that use the cloud hold a credential; then it is 202")},
         given="settled",
     ),
 )

@@ -89,7 +89,7 @@ async def test_only_loopback_may_control(world: World) -> None:
 
 
 async def test_a_path_that_does_not_exist_is_404_in_each_shape(client: httpx.AsyncClient) -> None:
-    for path, key in (("/identity/v3/no", "error"), ("/compute/v2.1/no", "itemNotFound")):
+    for path, key in (("/identity/v3/no", "error"), ("/compute/v2.1/no", "title")):
         answer = await client.get(path)
         assert answer.status_code == 404
         assert key in answer.json()

@@ -158,7 +158,7 @@ async def test_a_trust_gives_the_trustor_s_rights_and_nothing_more(client: httpx
     token = answer.json()["token"]
     assert token["user"]["name"] == "demo"
     assert token["OS-TRUST:trust"]["trustee_user"]["id"] == user_id("jeroboam")
-    assert [r["name"] for r in token["roles"]] == ["member"]
+    assert [r["name"] for r in token["roles"]] == ["member", "reader"]
     delegated = {"X-Auth-Token": answer.headers["X-Subject-Token"]}
     assert (await _trust(client, delegated)).status_code == 403
     assert (await _credential(client, delegated)).status_code == 403

@@ -110,7 +110,6 @@ async def test_functions(heat: Heat, value: Any, expected: Any) -> None:
             },
             "KEEP",
         ),
-        ({"a": {"type": "OS::Neutron::Router", "properties": {"external_gateway_info": {"network": "mars"}}}}, "mars"),
         (
             {
                 "a": {
@@ -153,8 +152,6 @@ async def test_text_that_is_no_template_is_refused(heat: Heat, template: str, wo
         ({"server_image": None, "ssh_key_name": None, "number_of_masters": 0}, "out of range"),
         ({"number_of_minions": "many"}, "number_of_minions"),
         ({"user_data_policy": "KEEP"}, "not an allowed value"),
-        ({"server_image": "no-such-image"}, "The image (no-such-image) could not be found"),
-        ({"ssh_key_name": "no-such-key"}, "no-such-key"),
         ({"external_network": "no-such-net"}, "no-such-net"),
     ],
 )

@@ -85,7 +85,8 @@ async def _servers(stack: LocalStack, administrator: JeroboamClient, bay: str) -
     """Those of the bay that Nova shows as active with all their volumes: with user-data as Heat has filled it in."""
     call = administrator.session.call
     volumes = [one["id"] for one in (await control(stack, "/state?kind=volume"))["records"].get("volume", [])]
-    reply = await call("compute", "GET", "/servers/detail", params={"all_tenants": "true"})
+    as_text = {"OpenStack-API-Version": "compute 2.3"}  # from here on administrators are shown the user-data
+    reply = await call("compute", "GET", "/servers/detail", params={"all_tenants": "true"}, headers=as_text)
     servers: Iterable[dict[str, Any]] = json.loads(reply.body)["servers"]
     ours = [one for one in servers if one["metadata"].get("jeroboam_bay") == bay and one["status"] == "ACTIVE"]
     return [one for one in ours if all(each in _volumes(one) for each in volumes if each in _user_data(one))]

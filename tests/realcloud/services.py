@@ -1,0 +1,78 @@
+"""Our four services as processes over a real RabbitMQ and a real Postgres, with a real cloud beneath them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.cli.programs import HOST, ServicePrograms
+from services.cli.stack import as_role, role_passwords
+from services.cli.supervisor import Supervisor
+from services.cli.workspace import Workspace
+from shared.db import migrate
+from tests.realcloud.premises import ServiceUser
+from tests.support.realcloud import RealCloud
+from tests.support.servers import fresh_database, rabbitmq_url
+
+ADDRESS = "JEROBOAM_TEST_API_HOST"
+"""The address of this machine on which the cloud's servers reach our API; not needed where none boots."""
+
+NOTIFICATIONS = "JEROBOAM_TEST_HEAT_NOTIFICATIONS_URL"
+"""The broker on which the cloud's Heat notifies, if it does."""
+
+FAULT = "JEROBOAM_TEST_CLOUD_FAULT"
+"""A command that breaks the cloud, where tests may: `… kill SERVICE` and `… mend` (tests/realheat/minicloud/fault)."""
+
+
+@dataclass(frozen=True)
+class Services:
+    """They run. `database` is an administrator's DSN."""
+
+    supervisor: Supervisor
+    database: str
+    logs: Path
+
+
+def api_host() -> str:
+    """The address that the API is to have."""
+    return os.environ.get(ADDRESS) or HOST
+
+
+@asynccontextmanager
+async def running(cloud: RealCloud, user: ServiceUser, root: Path, port: int) -> AsyncIterator[Services]:
+    """All of them are ready; afterwards none runs."""
+    notifications = os.environ.get(NOTIFICATIONS)
+    settings = {
+        "KEYSTONE_URL": cloud.credential.url,
+        "SERVICE_USERNAME": user.name,
+        "SERVICE_PASSWORD": user.password,
+        "REGION": cloud.credential.region,
+        "AMQP_URL": await asyncio.to_thread(rabbitmq_url),
+        **({"EGRESS_ALLOW": "127.0.0.0/8"} if cloud.on_loopback else {}),
+        **({"HEAT_NOTIFICATIONS_URL": notifications} if notifications else {}),
+        **({"STALL_MINUTES": "2"} if os.environ.get(FAULT) else {}),  # a stack whose engine we kill is taken up soon
+    }
+    workspace = Workspace(root)
+    async with fresh_database() as dsn:
+        passwords = role_passwords(dsn)
+        await asyncio.to_thread(migrate.upgrade, dsn, passwords)
+        with workspace.hold():
+            programs = ServicePrograms(
+                workspace=workspace,
+                keys=workspace.make_secrets(),
+                dsn=lambda role: as_role(dsn, role, passwords.get(role)),
+                settings=settings,
+                api_port=port,
+                host=api_host(),
+                restart=True,
+            )
+            supervisor = Supervisor(workspace.logs, workspace.root)
+            try:
+                await supervisor.start(*programs.all())
+                yield Services(supervisor, dsn, workspace.logs)
+            finally:
+                await supervisor.stop()
