@@ -26,6 +26,7 @@ SERVICE_TYPES = {
     "image": ("image",),
     "volume": ("volumev3", "block-storage"),
     "key-manager": ("key-manager",),
+    "load-balancer": ("load-balancer",),
 }
 
 

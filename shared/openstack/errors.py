@@ -98,7 +98,8 @@ def refused(
         f"{title(service)} answered {status}: {said}",
         service=service,
         status=status,
-        retryable=retryable(status) or (status == 413 and wait is not None),
+        # 413 is Cinder's for too many requests and for a used-up quota, which says "Retry-After: 0".
+        retryable=retryable(status) or (status == 413 and bool(wait)),
         resource=resource,
         retry_after=wait,
     )

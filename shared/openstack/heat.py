@@ -128,7 +128,7 @@ class HeatClient:
     ) -> None:
         """Update in place: what is not given stays as the stack has it (template, files and parameters included).
 
-        409: an operation of the stack is under way.
+        What is under way is overtaken: servers stay, but what waited for signals is cancelled, and may end as FAILED.
         """
         body = _patch(parameters, template, files, environment)
         if tags is not None:
@@ -217,7 +217,9 @@ class HeatClient:
         found = await self.session.get(SERVICE, "/stacks", params=params)
         if found is None:
             return []
-        stacks = [StackSummary.read(one) for one in found.docs("stacks")]
+        listed = [StackSummary.read(one) for one in found.docs("stacks")]
+        # For a moment at its end Heat still lists a stack that it has deleted.
+        stacks = [stack for stack in listed if stack.status != "DELETE_COMPLETE"]
         for stack in stacks:
             self.names.learn(stack.id, stack.name)
         return stacks

@@ -68,10 +68,13 @@ async def test_a_stack_in_order_is_healthy(tmp_path: Path) -> None:
     report = json.loads(said)
     assert [one for one in report["findings"] if one["level"] == "missing"] == []
     assert (status, report["ok"]) == (0, True)
+    assert [one for one in report["findings"] if one["area"] == "rules" and one["level"] != "ok"] == []
     told_ok = " / ".join(one["what"] for one in report["findings"] if one["level"] == "ok")
     for words in ("jeroboam-certs can read its", "are a pair", "each service's role has its rights", "hears of every"):
         assert words in told_ok
     assert "it made a stack for us in project demo" in told_ok
+    for service in ("Nova", "Neutron", "Cinder", "Octavia"):
+        assert f"{service} obeys the access rules" in told_ok
 
 
 async def test_nothing_set_is_told_by_the_names_of_the_variables() -> None:

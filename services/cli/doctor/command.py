@@ -30,7 +30,9 @@ def doctor(
     service: Annotated[
         list[str] | None, typer.Option(help="Read only this service's settings; may be repeated. Default: all four.")
     ] = None,
-    make_stack: Annotated[bool, typer.Option("--make-stack", help="Let Heat make and delete a tiny stack.")] = False,
+    make_stack: Annotated[
+        bool, typer.Option("--make-stack", help="Make and delete a tiny stack, and a credential as nodes get it.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
 ) -> None:
     """Check everything that Jeroboam needs in the living cloud; say what is missing and how to mend it.

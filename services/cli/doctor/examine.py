@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection
 from functools import partial
 
-from services.cli.doctor import catalog, here, identity, project, vault
+from services.cli.doctor import catalog, here, identity, project, rules, vault
 from services.cli.doctor.cloud import Patient
 from services.cli.doctor.findings import Area, Finding, Level
 from services.cli.doctor.settings import DoctorSettings, each_service_reads_its_own
@@ -22,7 +22,7 @@ async def examine(
         settings: of the installation.
         services: whose settings are read by the services themselves.
         wanted: name or id of the project that stands for those that get bays; None: any that is granted.
-        make_stack: let Heat make a stack there, which is deleted again.
+        make_stack: let Heat make a stack there, and Keystone a credential; both are deleted again.
     """
     for found in (await each_service_reads_its_own(services), here.keys(settings)):
         for one in found:
@@ -44,13 +44,12 @@ async def _cloud(patient: Patient, wanted: str | None, *, make_stack: bool) -> A
         yield one
     if any(one.level is Level.MISSING for one in entered):
         return
-    for check in (identity.clock, identity.abilities, identity.projects):
-        for one in await identity.AREA.guarded(partial(check, patient)):
+    checks = [(identity.AREA, one) for one in (identity.clock, identity.abilities, identity.projects)]
+    checks += [(catalog.AREA, catalog.endpoint), (vault.AREA, vault.vault)]
+    checks += [(rules.AREA, rules.rules)] if make_stack else []
+    for area, check in checks:
+        for one in await area.guarded(partial(check, patient)):
             yield one
-    for one in await catalog.AREA.guarded(partial(catalog.endpoint, patient)):
-        yield one
-    for one in await vault.vault(patient):
-        yield one
     chosen, word = await _chosen(patient, wanted)
     for one in word:
         yield one
