@@ -32,11 +32,15 @@ FIGURES: dict[str, dict[str, float]] = {}
 """Seconds of each phase, by bay; the suite prints them."""
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out this suite's modules named `test_long_…` unless all are wanted, or the command line names one."""
+    here = Path(__file__).parent
+    for one in items:
+        if one.path.parent == here:
+            one.add_marker(pytest.mark.real_cloud)
     if LONG or any("test_long_" in argument for argument in config.args):
         return
-    here = Path(__file__).parent
     long = [one for one in items if one.path.parent == here and one.path.name.startswith("test_long_")]
     config.hook.pytest_deselected(items=long)
     items[:] = [one for one in items if one not in long]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from services.cli.programs import HOST, ServicePrograms
@@ -28,18 +28,31 @@ FAULT = "JEROBOAM_TEST_CLOUD_FAULT"
 """A command that breaks the cloud, where tests may: `… kill SERVICE` and `… mend` (tests/realheat/minicloud/fault)."""
 
 
+_OWN = frozenset({"JEROBOAM_HOST", "JEROBOAM_PORT", "JEROBOAM_PORT_FILE", "JEROBOAM_READY_FILE"})
+"""Variables that mean something to one process only."""
+
+
 @dataclass(frozen=True)
 class Services:
-    """They run. `database` is an administrator's DSN."""
+    """They run. `database` is an administrator's DSN, `environment` the JEROBOAM_ variables of all of them."""
 
     supervisor: Supervisor
     database: str
     logs: Path
+    environment: Mapping[str, str] = field(repr=False)
 
 
 def api_host() -> str:
     """The address that the API is to have."""
     return os.environ.get(ADDRESS) or HOST
+
+
+def _together(programs: ServicePrograms) -> dict[str, str]:
+    """The environments of all, the gateway's before the others'."""
+    found: dict[str, str] = {}
+    for program in reversed(programs.all()):
+        found |= {name: value for name, value in program.env.items() if name not in _OWN}
+    return found
 
 
 @asynccontextmanager
@@ -61,9 +74,10 @@ async def running(cloud: RealCloud, user: ServiceUser, root: Path, port: int) ->
         passwords = role_passwords(dsn)
         await asyncio.to_thread(migrate.upgrade, dsn, passwords)
         with workspace.hold():
+            keys = workspace.make_secrets()
             programs = ServicePrograms(
                 workspace=workspace,
-                keys=workspace.make_secrets(),
+                keys=keys,
                 dsn=lambda role: as_role(dsn, role, passwords.get(role)),
                 settings=settings,
                 api_port=port,
@@ -73,6 +87,16 @@ async def running(cloud: RealCloud, user: ServiceUser, root: Path, port: int) ->
             supervisor = Supervisor(workspace.logs, workspace.root)
             try:
                 await supervisor.start(*programs.all())
-                yield Services(supervisor, dsn, workspace.logs)
+                yield Services(
+                    supervisor,
+                    dsn,
+                    workspace.logs,
+                    {
+                        name: value
+                        for one in reversed(programs.all())
+                        for name, value in one.env.items()
+                        if name not in _OWN
+                    },
+                )
             finally:
                 await supervisor.stop()

@@ -14,7 +14,6 @@ from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]
 import pytest
-from pydantic import SecretStr
 
 from services.cli.doctor import here
 from services.cli.doctor.examine import examine
@@ -25,7 +24,6 @@ from shared.runtime import sealing
 from tests.openstack.conftest import cloudsim_url, sim  # noqa: F401
 from tests.openstack.sim import Sim
 from tests.support.database import as_role, migrated_database
-from tests.support.realcloud import NoCloud, real_cloud
 from tests.support.servers import fresh_database
 
 NOWHERE = "postgresql://jb_api:the-db-password@127.0.0.1:1/jeroboam"
@@ -239,32 +237,6 @@ def test_an_env_file_is_read_and_a_bad_line_is_not_shown(tmp_path: Path) -> None
     with pytest.raises(ValueError, match="line 2 is not NAME=value") as caught:
         read_env_file(file)
     assert "the-secret" not in str(caught.value)
-
-
-async def test_a_real_cloud_is_examined(tmp_path: Path) -> None:
-    try:
-        credential = real_cloud().credential
-    except NoCloud as missing:
-        pytest.skip(f"NOT RUN on a real cloud: {missing}")
-    async with migrated_database() as dsn:
-        settings = DoctorSettings(
-            database_url=as_role(dsn, "jb_api"),
-            keystone_url=credential.url,
-            service_username=credential.username,
-            service_password=SecretStr(credential.password.get_secret_value()),
-            service_user_domain=credential.user_domain,
-            service_project=credential.service_project,
-            region=credential.region,
-            certificate_store="barbican",
-        )
-        found = [one async for one in examine(settings, [], credential.service_project, make_stack=True)]
-
-    place = f"project {credential.service_project}"
-    for words in ("logs in to", "our clock agrees", "keeps secrets for us", f"made a stack for us in {place}"):
-        one_of(found, Level.OK, words)
-    for name in ("Heat", "Nova", "Neutron", "Glance"):
-        one_of(found, Level.OK, f"{name} answers in {place}")
-    assert not any(credential.password.get_secret_value() in one.what + one.todo for one in found)
 
 
 async def run_doctor(*arguments: str, environment: Mapping[str, str] | None = None) -> tuple[int, str]:

@@ -20,6 +20,8 @@ from shared.openstack.cloud import ProjectCloud
 from shared.openstack.errors import title
 
 AREA: Final = Area("rules")
+
+
 async def rules(patient: Patient) -> list[Finding]:
     """Make a credential as a bay's nodes get it, in our own project; read with it; delete it again."""
     own, token = patient.own, await patient.cloud.auth.token()
