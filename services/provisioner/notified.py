@@ -29,7 +29,6 @@ from shared.runtime.egress import EgressPolicy
 LOOKS: Final = (0.05, 0.25, 0.7, 2.0, 5.0)
 """Seconds before each of the looks that an end is worth at most. Heat has written it 60 ms after it told, mostly."""
 
-_TAG: Final = re.compile(rf"{names.TAG}-bay-([0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}})")
 _NAME: Final = re.compile(r".+-([0-9a-f]{12})-\d+(?:-s\d+)?")
 
 
@@ -97,5 +96,5 @@ def bays_meant(news: StackNews) -> tuple[UUID, UUID] | None:
     if news.tags is None:
         named = _NAME.fullmatch(news.stack_name)
         return (UUID(named[1] + 20 * "0"), UUID(named[1] + 20 * "f")) if named else None
-    tagged = next((found for tag in news.tags if (found := _TAG.fullmatch(tag))), None)
-    return None if tagged is None else (UUID(tagged[1]), UUID(tagged[1]))
+    tagged = next((bay_id for tag in news.tags if (bay_id := names.tagged_bay(tag))), None)
+    return None if tagged is None else (tagged, tagged)

@@ -10,8 +10,7 @@ One replica sweeps at a time; young things are left alone, because their row may
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -33,7 +32,8 @@ from shared.openstack.stacks import StackSummary
 _log = structlog.get_logger()
 _LOCK: Final = 0x73776565
 _GRAVE_DAYS: Final = 30
-_TAG = re.compile(rf"{names.TAG}-bay-([0-9a-f-]{{36}})")
+_GOING_AT_MOST: Final = timedelta(hours=1)
+"""A deletion that has gone on for longer is asked for again: Heat does not take it up when its engine died."""
 
 
 async def sweep_forever(deps: Deps) -> None:
@@ -59,6 +59,8 @@ async def sweep_once(deps: Deps, *, older_than: float) -> None:
             await _sweep_project(deps, project_id, older_than)
         except CloudError as error:
             _log.warning("project not swept", project=project_id, reason=error.message)
+        except Exception:
+            _log.exception("project not swept", project=project_id)
     for orphan in orphans:
         try:
             await revoke(deps, orphan.user_id, orphan.name)
@@ -77,10 +79,18 @@ async def _sweep_project(deps: Deps, project_id: str, older_than: float) -> None
     async with deps.engine.connect() as conn:
         resting = await drift.resting(conn, project_id)
     listed = await cloud.heat.list_project()
-    await _sweep_stacks(deps, cloud, project_id, listed, older_than)
-    await compare(deps, cloud, resting, listed)
-    await _sweep_server_groups(deps, cloud.nova)
-    await sweep_attached(deps, cloud, project_id)
+    await _apart(project_id, _sweep_stacks(deps, cloud, project_id, listed, older_than))
+    await _apart(project_id, compare(deps, cloud, resting, listed))
+    await _apart(project_id, _sweep_server_groups(deps, cloud.nova))
+    await _apart(project_id, sweep_attached(deps, cloud, project_id))
+
+
+async def _apart(project_id: str, part: Awaitable[None]) -> None:
+    """A part of the sweep whose trouble does not stop the others."""
+    try:
+        await part
+    except CloudError as error:
+        _log.warning("part of a project not swept", project=project_id, reason=error.message)
 
 
 async def _sweep_server_groups(deps: Deps, nova: NovaClient) -> None:
@@ -116,23 +126,32 @@ async def _sweep_stacks(
     for stack, owner in marked.items():
         if owner in buried:
             _log.warning("orphan stack deleted", stack=stack.id, bay=str(owner))
-            await clear_stack(cloud, owner, project_id, stack)
-            await cloud.heat.delete(stack.id)
+            await _apart(project_id, _delete_stack(cloud, owner, project_id, stack))
         elif owner not in alive:
             # A row comes before its stack and leaves a tombstone, so this bay is of another installation or of a newer
             # state of this database than the one that was restored: not ours to delete.
             _log.warning("stack of an unknown bay left alone", stack=stack.id, bay=str(owner))
 
 
+async def _delete_stack(cloud: ProjectCloud, owner: UUID, project_id: str, stack: StackSummary) -> None:
+    await clear_stack(cloud, owner, project_id, stack)
+    await cloud.heat.delete(stack.id)
+
+
 def _owner(stack: StackSummary, older_than: float) -> UUID | None:
     """The bay that the stack's tag names, None for a stack that is young, going already, or not ours."""
+    created = _moment(stack.created_at)
+    if created is None or datetime.now(UTC) - created < timedelta(seconds=older_than):
+        return None
+    changed = _moment(stack.updated_at or "") or created
+    if stack.status == "DELETE_IN_PROGRESS" and datetime.now(UTC) - changed < _GOING_AT_MOST:
+        return None
+    return next((bay_id for tag in stack.tags if (bay_id := names.tagged_bay(tag))), None)
+
+
+def _moment(text: str) -> datetime | None:
     try:
-        created = datetime.fromisoformat(stack.created_at.replace("Z", "+00:00"))
+        found = datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError:
         return None
-    if created.tzinfo is None:
-        created = created.replace(tzinfo=UTC)
-    if stack.status == "DELETE_IN_PROGRESS" or datetime.now(UTC) - created < timedelta(seconds=older_than):
-        return None
-    match = next((found for tag in stack.tags if (found := _TAG.fullmatch(tag))), None)
-    return UUID(match[1]) if match else None
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)

@@ -28,6 +28,15 @@ def bay_tag(bay_id: UUID) -> str:
     return f"{TAG}-bay-{bay_id}"
 
 
+_BAY_TAG: Final = re.compile(rf"{TAG}-bay-([0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}})")
+
+
+def tagged_bay(tag: str) -> UUID | None:
+    """The bay that a tag of ours names; None: it is another tag. Anybody can write a tag, so it is read strictly."""
+    match = _BAY_TAG.fullmatch(tag)
+    return UUID(match[1]) if match else None
+
+
 def credential_name(bay_id: UUID, generation: int) -> str:
     """The name of the nodes' application credential."""
     return f"{TAG}-{bay_id}-{generation}"

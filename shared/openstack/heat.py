@@ -7,7 +7,7 @@ followed (its host may be one that only Heat can reach); the name is read from i
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import unquote, urlsplit
@@ -26,6 +26,8 @@ from shared.openstack.stacks import (
 
 SERVICE: Final = "orchestration"
 _NAMES_KEPT = 10_000
+_PAGES: Final = 20
+"""Of a stack's events, read for one answer."""
 
 
 @dataclass(slots=True)
@@ -180,17 +182,23 @@ class HeatClient:
         return None if found is None else found.doc("resource").maybe_doc("attributes").data
 
     async def events(
-        self, stack_id: str, *, nested_depth: int = 0, after: str | None = None, limit: int = 500
+        self, stack_id: str, *, nested_depth: int = 0, back_to: Callable[[StackEvent], bool], limit: int = 500
     ) -> list[StackEvent]:
-        """Events, oldest first, at most `limit`; `after` is the id of the last one seen."""
+        """The newest events, oldest first, back to the newest for which `back_to` is true; `limit` in a page.
+
+        At most `_PAGES` pages are read: a stack's events may be very many, and Heat gives none without reading all.
+        """
         path = await self._known_path(stack_id)
-        if path is None:
-            return []
-        params = {"limit": str(limit), "sort_dir": "asc", "nested_depth": str(nested_depth)}
-        if after is not None:
-            params["marker"] = after
-        found = await self.session.get(SERVICE, f"{path}/events", params=params)
-        return [] if found is None else [StackEvent.read(one) for one in found.docs("events")]
+        told: list[StackEvent] = []
+        params = {"limit": str(limit), "sort_dir": "desc", "nested_depth": str(nested_depth)}
+        for _ in range(_PAGES if path else 0):
+            found = await self.session.get(SERVICE, f"{path}/events", params=params)
+            page = [] if found is None else [StackEvent.read(one) for one in found.docs("events")]
+            told += page
+            if len(page) < limit or any(map(back_to, page)):
+                break
+            params["marker"] = page[-1].id
+        return told[::-1]
 
     async def validate(self, template: str, files: Mapping[str, str], environment: Mapping[str, object]) -> None:
         """Let Heat judge a template.
@@ -214,9 +222,7 @@ class HeatClient:
         return StackChanges.read(reply.json().doc("resource_changes"), nested=nested)
 
     async def _list(self, params: Mapping[str, str]) -> list[StackSummary]:
-        found = await self.session.get(SERVICE, "/stacks", params=params)
-        if found is None:
-            return []
+        found = await self.session.listing(SERVICE, "/stacks", params=params)
         listed = [StackSummary.read(one) for one in found.docs("stacks")]
         # For a moment at its end Heat still lists a stack that it has deleted.
         stacks = [stack for stack in listed if stack.status != "DELETE_COMPLETE"]

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from shared.domain.errors import CloudError
 from shared.openstack.access_rules import AccessRule
 from shared.openstack.answers import Doc
 from shared.openstack.session import CloudSession, segment
@@ -74,9 +75,14 @@ class KeystoneClient:
         return _credential(made.doc("application_credential"))
 
     async def application_credentials(self, user_id: str, name: str | None = None) -> list[ApplicationCredential]:
-        """Those of a user, without secrets, of this name only when one is given."""
+        """Those of a user, without secrets, of this name only when one is given; none of a user who is gone."""
         params = None if name is None else {"name": name}
-        listed = await self.session.pages(SERVICE, _credentials(user_id), "application_credentials", params=params)
+        try:
+            listed = await self.session.pages(SERVICE, _credentials(user_id), "application_credentials", params=params)
+        except CloudError as error:
+            if error.status != 404:
+                raise
+            return []
         return [one for one in map(_credential, listed) if name in (None, one.name)]
 
     async def delete_application_credential(self, user_id: str, credential_id: str) -> bool:

@@ -84,18 +84,35 @@ class CloudSession:
         return True
 
     async def pages(self, service: str, path: str, key: str, *, params: Mapping[str, str] | None = None) -> list[Doc]:
-        """The whole list under `key`, page by page. Only the marker of a "next" link is used, never its host."""
+        """The whole list under `key`, page by page. Only the marker of a "next" link is used, never its host.
+
+        Raises:
+            CloudError: also for 404, see `listing`.
+        """
         asked = dict(params or {})
         found: list[Doc] = []
         while True:
-            page = await self.get(service, path, params=asked)
-            if page is None:
-                return found
+            page = await self.listing(service, path, params=asked)
             found += page.docs(key)
             marker = _next_marker(page, key)
             if marker is None or marker == asked.get("marker"):
                 return found
             asked["marker"] = marker
+
+    async def listing(self, service: str, path: str, *, params: Mapping[str, str] | None = None) -> Doc:
+        """A collection, as one page.
+
+        Raises:
+            CloudError: also for 404, retryable. A collection is always there, so 404 comes from a proxy or a wrong
+                endpoint; taken for an empty list it would make us believe that everything is gone.
+        """
+        try:
+            return (await self.call(service, "GET", path, params=params, wants_json=True)).json()
+        except CloudError as error:
+            if error.status != 404:
+                raise
+            text = f"{error.message.rstrip('.')}: nothing answers there where {title(service)} lists things."
+            raise CloudError(text, service=service, status=404, retryable=True) from None
 
     async def call(
         self,

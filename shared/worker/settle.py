@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final, assert_never
 
 import structlog
@@ -15,7 +15,7 @@ from shared.domain.advice import LONGEST, failure
 from shared.domain.bay import Operation
 from shared.domain.errors import CloudError
 from shared.domain.operation import FLOWS, OperationKind, OperationState, Service
-from shared.domain.retry import FAILURES_ALLOWED, SURPRISES_ALLOWED, backoff
+from shared.domain.retry import FAILURES_ALLOWED, STALL_SECONDS, SURPRISES_ALLOWED, backoff
 from shared.worker.outcome import Back, Broke, Done, Outcome, Wait
 
 _log = structlog.get_logger()
@@ -48,8 +48,8 @@ async def settle(
     match verdict:
         case Done():
             await _done(conn, operation, verdict, service)
-        case Wait() | Back() if operation.overdue:
-            await fail(conn, operation, f"{_sentence(operation)}: the time is up. {_note(verdict)}".strip(), service)
+        case Wait() | Back() if (why := _over(operation, verdict)) is not None:
+            await fail(conn, operation, f"{_sentence(operation)}: {why}. {_note(verdict)}".strip(), service)
         case Wait():
             if verdict.apply is not None:
                 await verdict.apply(conn)
@@ -98,9 +98,11 @@ async def fail(
 
 async def _pass_over(conn: AsyncConnection, operation: Operation, reason: str, service: Service) -> None:
     """The obstacle goes to log, history and the bay's status_reason; with the last step the row goes all the same."""
-    obstacles = [*_obstacles(operation), reason]
-    _log.warning("obstacle passed over", bay=str(operation.bay_id), step=operation.step, reason=reason)
-    await bays.tell_obstacle(conn, operation.bay_id, reason, operation.id)
+    obstacles = _obstacles(operation)
+    if reason not in obstacles:
+        obstacles.append(reason)
+        _log.warning("obstacle passed over", bay=str(operation.bay_id), step=operation.step, reason=reason)
+        await bays.tell_obstacle(conn, operation.bay_id, reason, operation.id)
     following = FLOWS[operation.kind].next_after(operation.step)
     if following is None:
         await claims.finish(conn, operation, OperationState.DONE, error=_left_behind(obstacles), service=service)
@@ -166,6 +168,17 @@ async def _surprise(conn: AsyncConnection, operation: Operation, error: Exceptio
 
 def _sentence(operation: Operation) -> str:
     return FLOWS[operation.kind].step(operation.step).sentence
+
+
+def _over(operation: Operation, verdict: Wait | Back) -> str | None:
+    """Why there is no more waiting. An operation without a deadline ends when nothing has changed for long, since it
+    began or in what its steps look at, which is told in their memo (`changed_at`, seconds since the epoch)."""
+    if operation.deadline is not None:
+        return "the time is up" if operation.overdue else None
+    changed = {**operation.memo, **verdict.memo}.get("changed_at")
+    moment = max(operation.started_at.timestamp(), float(changed) if isinstance(changed, int | float) else 0.0)
+    stalled = datetime.now(UTC).timestamp() - moment > STALL_SECONDS
+    return f"nothing has changed for {STALL_SECONDS / 60:.0f} minutes" if stalled else None
 
 
 def _note(verdict: Wait | Back) -> str:

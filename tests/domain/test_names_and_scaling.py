@@ -22,6 +22,16 @@ def test_a_stack_name_is_one_that_heat_takes(name: str, bay_id: UUID, generation
     assert made == names.stack_name(name, bay_id, generation)
 
 
+@given(st.uuids())
+def test_a_tag_tells_its_bay(bay_id: UUID) -> None:
+    assert names.tagged_bay(names.bay_tag(bay_id)) == bay_id
+
+
+@pytest.mark.parametrize("tag", ["jeroboam", f"jeroboam-bay-{36 * '-'}", f"jeroboam-bay-{32 * '0'}", "x-bay-1"])
+def test_what_somebody_wrote_into_a_tag_is_no_bay(tag: str) -> None:
+    assert names.tagged_bay(tag) is None
+
+
 def test_two_bays_of_one_name_have_two_stacks() -> None:
     assert names.stack_name("k8s", uuid4(), 1) != names.stack_name("k8s", uuid4(), 1)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from urllib.parse import unquote
 
 import pytest
@@ -93,6 +94,32 @@ async def test_the_clouds_own_words(wire: Wire, make_cloud: MakeCloud, status: i
         await cloud.for_project("p1").heat.validate("", {}, {})
     assert said in caught.value.message
     assert caught.value.retryable == (status in {409, 500, 502})
+
+
+async def test_a_list_that_is_not_found_is_not_an_empty_list(wire: Wire, make_cloud: MakeCloud) -> None:
+    """It is a proxy's answer, or a wrong endpoint's; only a user's credentials go with the user."""
+    cloud = make_cloud(wire.url).for_project("p1")
+    wire.script = lambda _: Say(404, b"<html>default backend - 404</html>")
+    for listing in (
+        cloud.heat.list_project(),
+        cloud.nova.servers(),
+        cloud.cinder.volumes(),
+        cloud.neutron.items("ports"),
+    ):
+        with pytest.raises(CloudError, match="nothing answers there") as caught:
+            await listing
+        assert caught.value.retryable
+    assert await cloud.keystone.application_credentials("somebody") == []
+
+
+async def test_a_used_up_quota_of_cinder_is_not_tried_again(wire: Wire, make_cloud: MakeCloud) -> None:
+    cinder = make_cloud(wire.url).for_project("p1").cinder
+    for seconds, again in (("0", False), ("2", True)):
+        answer = Say(413, {"overLimit": {"message": "VolumeLimitExceeded"}}, headers={"Retry-After": seconds})
+        wire.script = partial(_always, answer)
+        with pytest.raises(CloudError, match="VolumeLimitExceeded") as caught:
+            await cinder.types()
+        assert caught.value.retryable is again
 
 
 async def test_a_token_that_the_cloud_echoes_is_blotted_out(wire: Wire, make_cloud: MakeCloud) -> None:
@@ -266,6 +293,10 @@ async def test_no_token_in_the_logs(wire: Wire, make_cloud: MakeCloud, caplog: p
         await cloud.for_project("p1").nova.limits()
     assert "service-token" not in caplog.text
     assert "s3cr3t-value" not in caplog.text
+
+
+def _always(answer: Say, _seen: Seen) -> Say:
+    return answer
 
 
 def _image(ident: str) -> dict[str, object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 from sqlalchemy.exc import IntegrityError
@@ -128,6 +129,24 @@ async def test_a_wait_ends_at_the_deadline(world: World) -> None:
     assert await world.run_due(world.dispatcher(patient))
     assert (await world.get(bay_id)).status is BayStatus.CREATE_FAILED
     assert "the time is up. Heat is still busy." in await _reason(world)
+
+
+async def test_without_a_deadline_a_wait_ends_when_nothing_changes(world: World) -> None:
+    bay_id = await world.bay()
+    changed = [time.time()]
+
+    async def waits(_ctx: StepContext[None]) -> Outcome:
+        return Wait(30, note="Heat is still busy.", memo={"changed_at": changed[0]})
+
+    await world.sql("UPDATE operations SET deadline = NULL")
+    assert await world.run_due(world.dispatcher(waits))
+    await world.sql("UPDATE operation_steps SET started_at = now() - interval '3 hours'")
+    for seconds_ago, status in ((0, BayStatus.CREATE_IN_PROGRESS), (3 * 3600, BayStatus.CREATE_FAILED)):
+        changed[0] = time.time() - seconds_ago
+        await world.sql(_DUE)
+        assert await world.run_due(world.dispatcher(waits))
+        assert (await world.get(bay_id)).status is status
+    assert "nothing has changed for 120 minutes. Heat is still busy." in await _reason(world)
 
 
 async def test_going_back_waits_a_moment(world: World) -> None:
