@@ -8,6 +8,9 @@ Keeping a key in Barbican, step by step (names are not unique there, and a POST 
     4. Delete the others.
     5. The caller writes the authority and the secret's address in one transaction.
 
+Only secrets that our own user made count, in 1 to 4 and at the bay's delete: others of the project can use the name,
+and a key that somebody else knows must not become an authority's.
+
 Dying after any of these leaves at most secrets that no row knows: the next try takes one of them, or the bay's delete
 removes all by their names. Step 4 cannot delete a secret that a row knows: `guard` asks for the lease before it, who
 takes over an expired lease looks only when the calls of the one before have ended, and an authority that has a row is
@@ -124,14 +127,14 @@ class BarbicanKeys:
         refs = {one.ref for one in stored if isinstance(one, SecretRef)}
         for kind in (*KINDS, SERVICE_ACCOUNT):
             for generation in range(1, GENERATIONS + 1):
-                refs |= {one.ref for one in await self.barbican.named(secret_name(bay_id, kind, generation))}
+                refs |= {one.ref for one in await self.barbican.own(secret_name(bay_id, kind, generation))}
         for ref in sorted(refs):
             await guard()
             await self.barbican.delete(ref)
 
     async def _oldest(self, name: str, guard: Guard) -> KeptKey | None:
         """The key in the oldest secret of that name that has one; the others are deleted (4)."""
-        found = await self.barbican.named(name)
+        found = await self.barbican.own(name)
         for secret in found:
             key = await self.barbican.payload(secret.ref)
             if not key:

@@ -6,14 +6,19 @@ import asyncio
 import base64
 import os
 import stat
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from services.certs.envelope import KEY_BYTES, Envelope, EnvelopeError, MasterKey
 from services.certs.settings import CertsSettings
+from shared.domain.errors import CloudError
 from shared.openstack.barbican import BarbicanClient
 
 _LONGEST: Final = 1024
+_PAUSE: Final = 5.0
+"""Seconds for which a failed fetch stands: who waited for it does not wait for one of their own (30 s each)."""
 
 
 def load_master_key(settings: CertsSettings) -> MasterKey | None:
@@ -32,11 +37,19 @@ def load_master_key(settings: CertsSettings) -> MasterKey | None:
 class EnvelopeSource:
     """The envelope, had by calling this. A master key in Barbican is fetched at first use and kept in memory."""
 
-    def __init__(self, master: MasterKey | None, secret: str | None, barbican: BarbicanClient) -> None:
+    def __init__(
+        self,
+        master: MasterKey | None,
+        secret: str | None,
+        barbican: BarbicanClient,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """`master` is the key itself, else `secret` the address of the one in Barbican; neither: there is none."""
         self._envelope = None if master is None else Envelope(master)
         self._secret, self._barbican = secret, barbican
         self._lock = asyncio.Lock()
+        self._clock = clock
+        self._failed: tuple[float, CloudError] | None = None
 
     async def __call__(self) -> Envelope:
         """The envelope.
@@ -47,8 +60,17 @@ class EnvelopeSource:
         """
         async with self._lock:
             if self._envelope is None:
-                self._envelope = Envelope(await self._fetch())
+                self._envelope = Envelope(await self._fetch_or_wait())
             return self._envelope
+
+    async def _fetch_or_wait(self) -> MasterKey:
+        if self._failed is not None and self._clock() < self._failed[0]:
+            raise self._failed[1].with_traceback(None)
+        try:
+            return await self._fetch()
+        except CloudError as error:
+            self._failed = self._clock() + _PAUSE, error
+            raise
 
     async def _fetch(self) -> MasterKey:
         if self._secret is None:

@@ -17,7 +17,9 @@ from services.provisioner.factory import Deps
 from services.provisioner.steps.gone import is_gone
 from shared.db.repositories import drift
 from shared.db.repositories.drift import PREFIX, Resting
+from shared.db.repositories.drift import Server as Node
 from shared.domain import names
+from shared.domain.advice import MOST_FAULTS
 from shared.domain.errors import CloudError
 from shared.openstack.cloud import ProjectCloud
 from shared.openstack.nova import Server
@@ -26,10 +28,13 @@ from shared.openstack.stacks import StackSummary
 _log = structlog.get_logger()
 
 _STACK: Final = f"{PREFIX}stack"
+_MORE: Final = f"{PREFIX}more"
 _LOOKS_ONLY: Final = frozenset({"CHECK_COMPLETE", "CHECK_IN_PROGRESS", "SNAPSHOT_COMPLETE", "SNAPSHOT_IN_PROGRESS"})
 """What somebody may do to a stack that changes nothing of it."""
 _WELL: Final = frozenset({"ACTIVE", "REBOOT", "HARD_REBOOT", "PASSWORD", "MIGRATING", "RESIZE", "VERIFY_RESIZE"})
 _ENDED: Final = frozenset({"DELETED", "SOFT_DELETED"})
+_LONGEST: Final = 1000
+"""Characters of one reason: it may hold Nova's or Heat's own words."""
 
 
 @dataclass
@@ -43,7 +48,7 @@ class Found:
 
     def say(self, key: str, reason: str, *, ill: bool = True) -> None:
         """Add a reason."""
-        self.reasons[key] = reason
+        self.reasons[key] = reason if len(reason) <= _LONGEST else f"{reason[: _LONGEST - 1]}…"
         self.ill = self.ill or ill
 
 
@@ -54,7 +59,7 @@ async def compare(deps: Deps, cloud: ProjectCloud, resting: Iterable[Resting], l
         return
     servers = {server.id: server for server in await cloud.nova.servers()}
     unseen = {
-        one.id: f"{stacks[one.stack_id].status} {stacks[one.stack_id].updated_at}"
+        one.id: stacks[one.stack_id].seen
         for one in bays
         if one.stack_seen is None and one.stack_id in stacks and stacks[one.stack_id].phase == "COMPLETE"
     }
@@ -76,7 +81,8 @@ async def _look(
     servers: Mapping[str, Server],
 ) -> None:
     found = Found()
-    await _judge_stack(cloud, one, stacks.get(one.stack_id), found)
+    running = any(node.id in servers and servers[node.id].status == "ACTIVE" for node in one.servers)
+    await _judge_stack(cloud, one, stacks.get(one.stack_id), found, running=running)
     if not found.lost:
         await _judge_servers(cloud, one, servers, found)
         if found.reasons == one.told:
@@ -91,11 +97,17 @@ async def _look(
     _log.warning("bay differs from the cloud", bay=str(one.id), found=found.lost or found.reasons)
 
 
-async def _judge_stack(cloud: ProjectCloud, one: Resting, stack: StackSummary | None, found: Found) -> None:
+async def _judge_stack(
+    cloud: ProjectCloud, one: Resting, stack: StackSummary | None, found: Found, *, running: bool
+) -> None:
+    """`running`: whether a server of the bay is; then it is not at its end, whatever Heat tells."""
     named = f"Stack {one.stack_name} ({one.stack_id})"
     if stack is None:
         stack = await cloud.heat.show(one.stack_id)  # the listing goes by our tag, which somebody may have taken off
         if stack is None or stack.status == "DELETE_COMPLETE":
+            if running:
+                found.say(_STACK, f"{named} not found in Heat, but the bay's servers run: was it abandoned?")
+                return
             found.lost = (
                 f"{named} not found in Heat: somebody deleted it, and the bay's servers with it. "
                 "Delete the bay, and create it anew."
@@ -116,17 +128,27 @@ def _changed(one: Resting, stack: StackSummary) -> bool:
     """Whether it looks otherwise than our last operation left it, and not only because somebody looked at it."""
     if one.stack_seen is None or stack.status in _LOOKS_ONLY:
         return False
-    return one.stack_seen != f"{stack.status} {stack.updated_at}"
+    return one.stack_seen != stack.seen
 
 
 async def _judge_servers(cloud: ProjectCloud, one: Resting, servers: Mapping[str, Server], found: Found) -> None:
+    more = 0
     for node in one.servers:
         key, server = f"{PREFIX}server.{node.name}", servers.get(node.id)
-        named = f"Server {node.name} ({node.id}), a {node.role},"
-        if server is None or server.status in _ENDED:
-            if key in one.told or await is_gone(cloud.nova, node.id):
-                cure = "Resize the bay to replace it." if node.role == "worker" else "The bay has to be created anew."
-                found.say(key, f"{named} is gone: somebody deleted it. {cure}")
-        elif server.status not in _WELL:
+        missing = server is None or server.status in _ENDED
+        if server is not None and server.status in _WELL:
+            continue
+        if len(found.reasons) >= MOST_FAULTS:  # of so many nobody is asked for by itself
+            more += 1
+        elif missing and (key in one.told or await is_gone(cloud.nova, node.id)):
+            cure = "Resize the bay to replace it." if node.role == "worker" else "The bay has to be created anew."
+            found.say(key, f"{_named(node)} is gone: somebody deleted it. {cure}")
+        elif server is not None and not missing:
             why = f": {server.fault}" if server.fault else ""
-            found.say(key, f"{named} is {server.status} in Nova{why}.")
+            found.say(key, f"{_named(node)} is {server.status} in Nova{why}.")
+    if more:
+        found.say(_MORE, f"and {more} more servers that are gone or not well, as far as Nova's listing tells.")
+
+
+def _named(node: Node) -> str:
+    return f"Server {node.name} ({node.id}), a {node.role},"

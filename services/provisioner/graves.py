@@ -27,7 +27,7 @@ async def sweep_attached(deps: Deps, cloud: ProjectCloud, project_id: str) -> No
     On a network of others nothing but that id tells whose they are; what only its network gives away goes before its
     stack (`clear_stack`).
     """
-    found: list[LoadBalancer | NetworkItem] = [*await load_balancers(cloud, project_id)]
+    found: list[LoadBalancer | NetworkItem] = [*(await load_balancers(cloud, project_id) or ())]
     found += await cloud.neutron.items("floatingips", project_id=project_id)
     found += await cloud.neutron.items("security-groups", project_id=project_id)
     owners = _owners(found)

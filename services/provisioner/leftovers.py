@@ -78,11 +78,12 @@ async def find_server_groups(cloud: ProjectCloud, bay: Bay) -> list[ServerGroup]
     return [one for one in await cloud.nova.server_groups() if names.group_owner(one.name) == bay.stack_name]
 
 
-async def remove_leftovers(cloud: ProjectCloud, left: Leftovers, guard: Guard) -> list[str]:
+async def remove_leftovers(cloud: ProjectCloud, left: Leftovers, guard: Guard) -> tuple[list[str], list[str]]:
     """Servers first, because they hold the volumes; what is still held waits for the next look.
 
     Returns:
-        What Cinder will not delete however often it is asked, in its words: a volume with snapshots, for one.
+        What Cinder will not delete however often it is asked, in its words: a volume with snapshots, for one. And what
+        is said of those of the bay's services' things that are not gone yet.
     """
     for server in left.servers:
         await guard()
@@ -95,8 +96,7 @@ async def remove_leftovers(cloud: ProjectCloud, left: Leftovers, guard: Guard) -
     for group in left.server_groups:
         await guard()
         await cloud.nova.delete_server_group(group.id)
-    await remove(cloud, left.attached, guard)
-    return refused
+    return refused, await remove(cloud, left.attached, guard)
 
 
 async def _delete_volume(cloud: ProjectCloud, volume: Volume) -> list[str]:

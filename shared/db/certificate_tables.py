@@ -124,6 +124,7 @@ certificates = Table(
     CheckConstraint("state IN ('intended', 'issued', 'abandoned')", name="certificates_state"),
     Index("certificates_by_bay", "bay_id"),
     Index("certificates_by_authority", "authority_id"),
+    Index("certificates_by_requester", "bay_id", "requester", "created_at"),
 )
 
 certificate_audit = Table(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import asyncpg  # type: ignore[import-untyped]
-from sqlalchemy import text
+from sqlalchemy import URL, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
@@ -46,7 +46,9 @@ class Condition:
 
 async def condition_of(dsn: str) -> Condition:
     """Look at a database, as whoever `dsn` names. Raises Unreachable."""
-    engine = create_async_engine(async_url(dsn), poolclass=NullPool, connect_args={"timeout": 10})
+    url = _readable(dsn)
+    place = f"Postgres at {url.host or 'a local socket'}"
+    engine = create_async_engine(url, poolclass=NullPool, connect_args={"timeout": 10})
     try:
         async with engine.connect() as conn:
             user = str(await conn.scalar(text("SELECT current_user")))
@@ -55,13 +57,27 @@ async def condition_of(dsn: str) -> Condition:
             wrong = await _wrong(conn) if here == newest() else []
             return Condition(user, server, here, newest(), tuple(wrong))
     except (asyncpg.PostgresError, OSError, TimeoutError) as error:
-        raise Unreachable(f"{type(error).__name__}: {error}") from None
+        raise Unreachable(f"{place}: {type(error).__name__}: {error}") from None
     except DBAPIError as error:
-        raise Unreachable(str(error.orig)) from None
+        raise Unreachable(f"{place}: {error.orig}") from None
     except SQLAlchemyError as error:
-        raise Unreachable(type(error).__name__) from None
+        raise Unreachable(f"{place}: {type(error).__name__}") from None
     finally:
         await engine.dispose()
+
+
+def _readable(dsn: str) -> URL:
+    """The address. What cannot be read is not quoted: any part of it may be the password's."""
+    try:
+        url = async_url(dsn)
+    except (SQLAlchemyError, ValueError):
+        raise Unreachable(_NOT_A_URL) from None
+    if "@" in f"{url.host}{url.database}":  # an "@" in the password: the rest of it stands for the host
+        raise Unreachable(_NOT_A_URL)
+    return url
+
+
+_NOT_A_URL: Final = "JEROBOAM_DATABASE_URL is not a URL: percent-encode the password"
 
 
 async def _wrong(conn: AsyncConnection) -> list[str]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import re
 from dataclasses import dataclass
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
 from shared.domain.errors import CloudError
 from shared.openstack.answers import Doc
+from shared.openstack.errors import Rubbish
 from shared.openstack.session import CloudSession, segment
 
 SERVICE: Final = "key-manager"
@@ -24,6 +26,8 @@ class Secret:
     ref: str
     name: str
     status: str
+    creator_id: str
+    """The user who made it; Barbican takes it from the token, so it cannot be feigned."""
     created: str
     """In whole seconds, by Barbican's clock; sorts as text."""
 
@@ -51,11 +55,16 @@ class BarbicanClient:
         found: list[Secret] = []
         while True:
             params = {"name": name, "limit": str(_PAGE), "offset": str(len(found))}
-            reply = await self.session.call(SERVICE, "GET", "/secrets", params=params, wants_json=True)
-            page = [_secret(one) for one in reply.json().docs("secrets")]
+            listed = await self.session.listing(SERVICE, "/secrets", params=params)
+            page = [_secret(one) for one in listed.docs("secrets")]
             found += page
             if len(page) < _PAGE:
                 return sorted((one for one in found if one.name == name), key=lambda one: (one.created, one.id))
+
+    async def own(self, name: str) -> list[Secret]:
+        """Of `named`, those that this session's user made. Anybody with a role in the project can use the same name."""
+        user_id = (await self.session.tokens.token()).user_id
+        return [one for one in await self.named(name) if user_id and one.creator_id == user_id]
 
     async def payload(self, ref: str) -> bytes | None:
         """What is in the secret at this address; None when it is gone, or has nothing in it."""
@@ -66,7 +75,7 @@ class BarbicanClient:
                 SERVICE, "GET", path, headers={"Accept": _BYTES}, resource=f"secret {secret}"
             )
         except CloudError as error:
-            if error.status == 404:
+            if _is_gone(error):
                 return None
             raise
         return reply.body
@@ -74,7 +83,27 @@ class BarbicanClient:
     async def delete(self, ref: str) -> bool:
         """Delete the secret at this address for good; False when it was gone."""
         secret = secret_id(ref)
-        return await self.session.delete(SERVICE, f"/secrets/{segment(secret)}", resource=f"secret {secret}")
+        try:
+            await self.session.call(SERVICE, "DELETE", f"/secrets/{segment(secret)}", resource=f"secret {secret}")
+        except CloudError as error:
+            if _is_gone(error):
+                return False
+            raise
+        return True
+
+
+def _is_gone(error: CloudError) -> bool:
+    """Whether Barbican itself says that there is no such secret, or that it is empty; each of its sentences about that
+    has the word "secret".
+
+    Raises:
+        Rubbish: it is a 404 of something before Barbican, such as a proxy; what became of the secret is unknown.
+    """
+    if error.status != 404:
+        return False
+    if not re.search(r"\bsecret\b", error.message, re.IGNORECASE):
+        raise Rubbish(SERVICE, "a 404 that is not Barbican's", status=404, resource=error.resource) from None
+    return True
 
 
 _BYTES: Final = "application/octet-stream"
@@ -87,4 +116,11 @@ def secret_id(ref: str) -> str:
 
 def _secret(doc: Doc) -> Secret:
     ref = doc.text("secret_ref")
-    return Secret(secret_id(ref), ref, doc.maybe("name") or "", doc.text("status"), doc.text("created"))
+    return Secret(
+        secret_id(ref),
+        ref,
+        doc.maybe("name") or "",
+        doc.text("status"),
+        doc.maybe("creator_id") or "",
+        doc.text("created"),
+    )

@@ -44,6 +44,11 @@ class StackSummary:
         """IN_PROGRESS, COMPLETE or FAILED."""
         return self.status.partition("_")[2]
 
+    @property
+    def seen(self) -> str:
+        """What tells one end of a stack from another: an earlier operation's rollback is none of ours."""
+        return f"{self.status} {self.updated_at}"
+
 
 @dataclass(frozen=True, slots=True)
 class Stack(StackSummary):

@@ -17,11 +17,14 @@ from pydantic import SecretStr, ValidationError
 
 from services.certs.authority import new_authority_key
 from services.certs.envelope import Envelope, EnvelopeError, MasterKey
+from services.certs.handlers import sign_requested
 from services.certs.key_store import BarbicanKeys, KeyOwner, Keys, secret_name
 from services.certs.master_key import EnvelopeSource
 from services.certs.settings import CertsSettings
+from shared.contracts.certificate import CertificateSignRequested
 from shared.db.repositories import authorities
 from shared.db.repositories.authorities import KINDS, SERVICE_ACCOUNT
+from shared.domain.errors import CloudError
 from shared.domain.operation import OperationKind
 from shared.openstack.auth import Credential
 from shared.openstack.barbican import BarbicanClient
@@ -157,6 +160,42 @@ async def test_the_keys_of_a_bay_that_never_got_its_rows_go_with_it(vault: Vault
     assert await vault.count(world.bay_id) == [0, 0, 0, 0]
 
 
+@pytest.mark.parametrize("planted", [b"not a key", None], ids=["rubbish", "a key"])
+async def test_what_another_member_put_under_our_name_is_no_key(
+    simulated: Vault,
+    world: World,
+    sim: Sim,  # noqa: F811
+    planted: bytes | None,
+) -> None:
+    simulated.into(world)
+    name = secret_name(world.bay_id, "etcd", 1)
+    foreign = await _plant(sim, name, planted or await _new_key())
+    await world.make_authorities()
+
+    (own,) = await simulated.client.own(name)
+    query = "SELECT secret_ref FROM authority_keys JOIN authorities a ON a.id = authority_id WHERE a.kind = 'etcd'"
+    assert await world.column(query) == [own.ref]
+    assert own.ref != foreign
+    await world.run_operation(OperationKind.DELETE, "delete.authorities")
+    assert [one.ref for one in await simulated.client.named(name)] == [foreign]
+
+
+async def test_a_404_that_is_not_barbicans_does_not_mean_that_a_key_is_gone(
+    simulated: Vault,
+    world: World,
+    sim: Sim,  # noqa: F811
+) -> None:
+    simulated.into(world)
+    await world.make_authorities()
+    ref = (await simulated.client.own(secret_name(world.bay_id, "etcd", 1)))[0].ref
+    await sim.fault(kind="status", service="key-manager", status=404, message="404 page not found", count=2)
+    for call in (simulated.client.payload, simulated.client.delete):
+        with pytest.raises(CloudError) as caught:
+            await call(ref)
+        assert caught.value.retryable
+    assert await simulated.client.payload(ref) is not None
+
+
 async def test_keys_from_before_stay_in_the_database_and_go_with_the_bay(simulated: Vault, world: World) -> None:
     await world.make_authorities()
     await world.rows("DELETE FROM authorities WHERE kind = 'etcd'")
@@ -195,6 +234,23 @@ async def test_while_barbican_is_away_steps_and_signatures_wait(simulated: Vault
     assert (await world.outcome(request)).state == "pending"
 
     await signer.sweep()
+    await world.signed(request)
+
+
+async def test_a_message_that_comes_while_barbican_is_away_is_left_to_the_sweep(
+    simulated: Vault,
+    world: World,
+    sim: Sim,  # noqa: F811
+) -> None:
+    simulated.into(world)
+    await world.make_authorities()
+    request = await world.ask(csr())
+    await sim.fault(kind="status", service="key-manager", status=503, count=1)
+    message = CertificateSignRequested(bay_id=world.bay_id, sign_request_id=request, reply_to="nobody")
+    await sign_requested(world.deps(), message)  # raises nothing: no dead letter
+    assert (await world.outcome(request)).state == "pending"
+
+    await world.signer().sweep()
     await world.signed(request)
 
 
@@ -253,6 +309,22 @@ async def test_the_master_key_may_lie_in_barbican(simulated: Vault, form: str) -
     assert (await source()).open(sealed, bay_id=bay, authority_id=authority) == b"a key"  # fetched once
 
 
+async def test_who_waited_for_a_master_key_in_vain_is_not_sent_again_at_once(
+    simulated: Vault,
+    sim: Sim,  # noqa: F811
+) -> None:
+    ref, now = await simulated.client.store("jeroboam-master-key", os.urandom(32)), [0.0]
+    source = EnvelopeSource(None, ref, simulated.client, clock=lambda: now[0])
+    await sim.fault(kind="status", service="key-manager", status=503, count=1)
+    for _ in range(3):
+        with pytest.raises(CloudError):
+            await source()
+    assert await sim.count("key-manager", "GET") == 1
+
+    now[0] = 5.0
+    await source()
+
+
 async def test_a_master_key_that_is_not_there_or_is_something_else(simulated: Vault) -> None:
     ref = await simulated.client.store("jeroboam-master-key", b"too short to be one")
     with pytest.raises(EnvelopeError, match="32 bytes") as caught:
@@ -272,6 +344,27 @@ def test_a_store_in_barbican_needs_no_master_key_and_takes_one() -> None:
     for wrong in ({}, {"master_key": "x", "master_key_secret": "y"}, {"certificate_store": "elsewhere"}):
         with pytest.raises(ValidationError):
             _settings(**wrong)
+
+
+async def _plant(sim: Sim, name: str, payload: bytes) -> str:  # noqa: F811
+    """Another user is a member of our project too, and stores a secret; its address."""
+    admin, _ = await sim.login("admin")
+    project = (await sim.login("jeroboam", "service"))[1]["project"]["id"]
+    users = (await sim.api("GET", "/identity/v3/users", admin))["users"]
+    roles = (await sim.api("GET", "/identity/v3/roles", admin))["roles"]
+    user = next(one["id"] for one in users if one["name"] == "demo")
+    role = next(one["id"] for one in roles if one["name"] == "member")
+    await sim.api("PUT", f"/identity/v3/projects/{project}/users/{user}/roles/{role}", admin)
+    token, _ = await sim.login("demo", "service")
+    body = {
+        "name": name,
+        "secret_type": "private",
+        "payload": b64encode(payload).decode(),
+        "payload_content_type": "application/octet-stream",
+        "payload_content_encoding": "base64",
+    }
+    ref: str = (await sim.api("POST", "/key-manager/v1/secrets", token, body))["secret_ref"]
+    return ref
 
 
 def _settings(**given: Any) -> CertsSettings:

@@ -125,7 +125,15 @@ class World:
 
     async def run_operation(self, kind: OperationKind, step: str, *, ends: bool = True) -> None:
         """Let the worker's dispatcher run one of our steps of such an operation; it `ends`, or is to be tried again."""
-        deps = Deps(
+        timing = Timing.scaled(1.0)
+        dispatcher = Dispatcher(Service.CERTS, self.engine, timing, STEPS, self.deps(), committed=lambda: None)
+        operation_id = await self._start(kind, step)
+        await dispatcher.look_at(operation_id)
+        assert ends == (await self.column(f"SELECT step FROM operations WHERE id = '{operation_id}'") != [step])
+
+    def deps(self) -> Deps:
+        """What steps and handlers are given."""
+        return Deps(
             engine=self.engine,
             bus=make_bus(amqp_url=None, database_url=self.dsn, service="certs", on_dead=_no_dead_letter),
             keys=self.keys or database_keys(),
@@ -137,10 +145,6 @@ class World:
             rsa_keys=KeyPool(self.cpu, size=0),
             sweep_seconds=1.0,
         )
-        dispatcher = Dispatcher(Service.CERTS, self.engine, Timing.scaled(1.0), STEPS, deps, committed=lambda: None)
-        operation_id = await self._start(kind, step)
-        await dispatcher.look_at(operation_id)
-        assert ends == (await self.column(f"SELECT step FROM operations WHERE id = '{operation_id}'") != [step])
 
     async def make_authorities(self) -> None:
         """What a new bay gets."""

@@ -178,3 +178,19 @@ async def test_how_stacks_look_is_noted_once_for_bays_of_an_older_release(place:
         assert await drift.seen(conn, new) == "CREATE_COMPLETE None"
         await drift.remember(conn, new, "UPDATE_COMPLETE t")
         assert await drift.seen(conn, new) == "UPDATE_COMPLETE t"
+
+
+@pytest.mark.parametrize(("kind", "changed"), [("resize", False), ("rotate_credentials", True)])
+async def test_only_an_operation_that_changes_the_stack_tells_how_it_should_look(
+    place: Place, kind: str, changed: bool
+) -> None:
+    (bay,) = await place.bays(1)
+    for each, state in ((kind, "failed"), ("rotate_credentials", "done")):
+        await place.admin.execute(
+            "INSERT INTO operations (id, bay_id, kind, state, service, step, request, requested_by) "
+            "VALUES (gen_random_uuid(), $1, $2, $3, 'provisioner', 's', '{}', 'u')",
+            bay,
+            each,
+            state,
+        )
+    assert (await place.resting())[0].changed is changed

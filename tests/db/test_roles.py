@@ -27,7 +27,7 @@ MAY: dict[str, dict[str, str]] = {
     "bus_messages": dict.fromkeys(SERVICE_ROLES, "SIUD"),
     "certificate_audit": {"jb_api": "I", "jb_provisioner": "I", "jb_certs": "SI"},
     "certificates": {"jb_api": "S", "jb_provisioner": "s", "jb_certs": "SIUD"},
-    "cloud_credentials": {"jb_api": "sIu", "jb_provisioner": "SUD"},
+    "cloud_credentials": {"jb_api": "sIuD", "jb_provisioner": "SUD"},
     "dead_letters": {"jb_api": "SIUD", "jb_provisioner": "I", "jb_certs": "I", "jb_scaler": "I"},
     "node_credentials": {"jb_api": "S", "jb_provisioner": "SIUD"},
     "node_reports": {"jb_api": "SIU", "jb_provisioner": "S", "jb_scaler": "S"},

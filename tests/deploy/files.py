@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
 COMPOSE = DEPLOY / "docker-compose.yml"
 CLOUD = DEPLOY / "docker-compose.cloud.yml"
+BARBICAN = DEPLOY / "docker-compose.barbican.yml"
 
 _VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?::(?P<kind>[-?])(?P<text>[^}]*))?\}")
 

@@ -17,7 +17,7 @@ from services.provisioner.settings import ProvisionerSettings
 from services.scaler.settings import ScalerSettings
 from shared.db.roles import SERVICE_ROLES
 from shared.runtime.settings import CommonSettings
-from tests.deploy.files import CLOUD, COMPOSE, DEPLOY, load, secret_targets, variables
+from tests.deploy.files import BARBICAN, CLOUD, COMPOSE, DEPLOY, load, secret_targets, variables
 
 SETTINGS: dict[str, type[CommonSettings]] = {
     "api": ApiSettings,
@@ -69,7 +69,7 @@ def test_files_that_settings_name_are_mounted_secrets(services: dict[str, Any]) 
 
 
 def test_no_password_stands_in_the_files() -> None:
-    for path in (COMPOSE, CLOUD, DEPLOY / "example.env"):
+    for path in (COMPOSE, CLOUD, BARBICAN, DEPLOY / "example.env"):
         for line in path.read_text().splitlines():
             assert not re.search(r"://[^/@\s]+:[^/@\s]+@", line)
             assert not re.search(r"PASSWORD: |PASSWORD=", line)
@@ -125,7 +125,7 @@ def test_our_containers_can_do_little(services: dict[str, Any], name: str) -> No
 def test_example_env_documents_every_variable_with_its_default() -> None:
     lines = (DEPLOY / "example.env").read_text().splitlines()
     documented = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
-    used = variables(CLOUD) | variables(COMPOSE)
+    used = variables(BARBICAN) | variables(CLOUD) | variables(COMPOSE)
     assert set(documented) == set(used) | {"COMPOSE_PROJECT_NAME"}
     assert {name: documented[name] for name in used} == used
 
@@ -135,7 +135,17 @@ def test_overlay_wants_a_real_keystone_and_leaves_the_simulation_out() -> None:
     assert variables(CLOUD)["JEROBOAM_KEYSTONE_URL"] is None
     assert overlay["services"]["cloudsim"] == {"profiles": ["simulation"]}
     talkers = {name for name, service in load(COMPOSE)["services"].items() if "cloud" in service["networks"]}
-    assert set(overlay["services"]) == talkers | {"certs"}  # which talks to Barbican only
+    assert set(overlay["services"]) == talkers  # certs is on no network that leads out
+
+
+def test_only_with_keys_in_barbican_may_certs_talk_to_the_cloud() -> None:
+    overlay = load(BARBICAN)["services"]
+    assert set(overlay) == {"certs"}
+    assert overlay["certs"]["networks"] == ["cloud"]  # compose adds it to those of the first file
+    assert overlay["certs"]["environment"]["JEROBOAM_CERTIFICATE_STORE"] == "barbican"
+    fields = {f"JEROBOAM_{field.upper()}" for field in CertsSettings.model_fields}
+    assert {key for key in overlay["certs"]["environment"] if key.startswith("JEROBOAM_")} <= fields
+    assert overlay["certs"]["volumes"] == load(CLOUD)["services"]["api"]["volumes"]
 
 
 def _compose_program() -> list[str]:
@@ -146,7 +156,9 @@ def _compose_program() -> list[str]:
     pytest.skip("NOT RUN: deploy (compose's own check of the files: neither docker compose nor docker-compose here)")
 
 
-@pytest.mark.parametrize("files", [[COMPOSE], [COMPOSE, CLOUD]], ids=["simulated", "real"])
+@pytest.mark.parametrize(
+    "files", [[COMPOSE], [COMPOSE, CLOUD], [COMPOSE, CLOUD, BARBICAN]], ids=["simulated", "real", "barbican"]
+)
 def test_compose_itself_accepts_the_files(files: list[Path]) -> None:
     arguments = [word for path in files for word in ("-f", str(path))]
     done = subprocess.run(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -90,6 +92,34 @@ def test_secrets_are_private_complete_and_made_once(tmp_path: Path) -> None:
     assert first["rabbitmq.conf"].split()[-1] in first["amqp_url"]
     _run(DEPLOY / "make-secrets", "--dir", made, "--keep-owner")
     assert {path.name: path.read_text() for path in made.iterdir()} == first
+
+
+def test_what_an_older_release_did_not_make_is_added_where_the_rest_is_not_ours_to_read() -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("NOT RUN: deploy (make-secrets: openssl is not installed)")
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        shutil.copy(DEPLOY / "make-secrets", place)
+        _run(place / "make-secrets", "--keep-owner")
+        before = {path.name: path.read_text() for path in (place / "secrets").iterdir()}
+        (place / "secrets" / "heat_notifications_url").unlink()
+        (place / "secrets" / "postgres_password").chmod(0)
+        nobody = 65534 if os.geteuid() == 0 else None  # root can read everything
+        if nobody is not None:
+            for path in (place, place / "secrets"):
+                os.chown(path, nobody, nobody)
+        done = [
+            subprocess.run(
+                [place / "make-secrets", "--keep-owner"],
+                capture_output=True, text=True, check=True, user=nobody, group=nobody, cwd=place,
+            ).stdout
+            for _ in range(2)
+        ]  # fmt: skip
+        assert "1 made in" in done[0]
+        assert ": heat_notifications_url;" in done[0]
+        assert "nothing to do" in done[1]
+        (place / "secrets" / "postgres_password").chmod(0o600)
+        assert {path.name: path.read_text() for path in (place / "secrets").iterdir()} == before
 
 
 def _content(folder: str) -> set[str]:

@@ -95,6 +95,26 @@ def test_it_is_taken_once_and_then_reported(node: Node, api: Api) -> None:
     assert (credential_of(node), reported(api)[-1]) == (("id-3", "secret-3"), 3)
 
 
+def test_an_earlier_one_is_not_taken(node: Node, api: Api) -> None:
+    offer(api, 3)
+    assert node.run("run").returncode == 0
+    offer(api, 2, ("id-2", "secret-2"))
+    assert node.run("run").returncode == 0
+    assert (credential_of(node), reported(api)) == (NEW, [3, 3])
+
+
+def test_a_mark_that_a_crash_left_empty(node: Node, api: Api) -> None:
+    """The node still reports, and takes it again."""
+    mark = node.root / "state/credential"
+    mark.write_text("")
+    sealed, api.credential = api.credential, lambda pem: None
+    assert node.run("run").returncode == 0
+    assert reported(api) == [None]
+    api.credential = sealed
+    assert node.run("run").returncode == 0
+    assert (credential_of(node), reported(api), mark.read_text()) == (NEW, [None, 2], "2\n")
+
+
 def test_a_driver_without_a_wish_to_be_told(node: Node, api: Api) -> None:
     (node.root / "conf/install-credential").unlink()
     assert node.run("run").returncode == 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 import pytest_asyncio
@@ -255,6 +255,18 @@ async def test_a_stack_whose_tags_somebody_took_is_neither_lost_nor_left(demo: W
     assert shown["status"] == "CREATE_COMPLETE"
     await remove(demo, bay)
     assert await cloud_counts(stack) == before
+
+
+async def test_a_stack_that_is_gone_while_its_servers_run_is_no_end(demo: Wire, stack: LocalStack, bay: str) -> None:
+    """Somebody abandoned it, or another Heat answers."""
+    change = "UPDATE bays SET stack_id = $2 WHERE id = $1"
+    kept = (await demo.client.bay(bay)).stack_id
+    await rows(stack, change, UUID(bay), str(uuid4()))
+    shown = await seen(demo, bay, lambda one: "cloud.stack" in reasons(one))
+    assert "not found in Heat, but the bay's servers run" in reasons(shown)["cloud.stack"]
+    assert (shown["status"], shown["health_status"]) == ("CREATE_COMPLETE", "UNHEALTHY")
+    await rows(stack, change, UUID(bay), kept)
+    await seen(demo, bay, lambda one: not reasons(one))
 
 
 # servers

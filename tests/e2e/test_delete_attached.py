@@ -197,6 +197,12 @@ async def step(client: JeroboamClient, bay: str, name: str) -> None:
             await asyncio.sleep(0.1)
 
 
+async def note(client: JeroboamClient, bay: str, name: str) -> str:
+    """What the deletion says at this step."""
+    newest = (await client.operations(bay))[0]
+    return next((str(one.note) for one in newest.steps if one.name == name), "")
+
+
 @pytest.mark.timeout(300)  # Heat is asked six times, a minute in all
 async def test_a_stuck_load_balancer_is_named_and_the_deletion_can_be_asked_for_again(
     stack: LocalStack, demo: JeroboamClient
@@ -282,3 +288,51 @@ async def test_forced_after_it_failed(stack: LocalStack, demo: JeroboamClient) -
     event, why = (await history(stack, bay))[-1]
     assert event == "deleted"
     assert "Revoke the nodes' cloud credential" in why
+
+
+async def test_a_stack_without_our_tag_is_the_bay_s_all_the_same(demo: JeroboamClient) -> None:
+    """Somebody took the tag away: what is in the bay's own network is found by the stack that we made."""
+    bay, coe = await make(demo)
+    _, subnet = await own_network(demo, bay)
+    heat, stack_id = HeatClient(demo.session), (await demo.bay(bay)).stack_id
+    assert stack_id is not None
+    await heat.update(stack_id, parameters={}, tags=["of-somebody"])
+    async with asyncio.timeout(PATIENCE):
+        while (shown := await heat.show(stack_id)) is None or shown.phase == "IN_PROGRESS":
+            await asyncio.sleep(0.1)
+    old, _ = await coe.balancer(subnet, "ad3080723f1c211e88adbfa163ee1203")
+    await demo.delete_bay(bay)
+    assert await settled(demo, bay) == "", await reason(demo, bay)
+    assert old not in await there(demo, coe)
+
+
+async def test_forced_where_heat_refuses_to_delete(stack: LocalStack, demo: JeroboamClient) -> None:
+    """It comes to its end, in the last step takes the servers that it can, and does not ask Heat for an hour."""
+    bay, _ = await make(demo)
+    refused = {"kind": "status", "status": 403, "service": "orchestration", "method": "DELETE", "count": 0}
+    await control(stack, "/faults", "POST", refused)
+    async with stack.client("admin") as admin:
+        await admin.delete_bay(bay, force=True)
+        assert await settled(admin, bay) == ""
+    lines = await history(stack, bay)
+    event, why = lines[-1]
+    assert event == "deleted"
+    assert "Heat answered 403" in why
+    assert sum(event == "obstacle passed over" for event, _ in lines) < 10
+    async with asyncio.timeout(PATIENCE):
+        while (await control(stack, "/state"))["counts"].get("server", 0):
+            await asyncio.sleep(0.2)
+
+
+async def test_what_the_cloud_says_against_the_last_removal_is_told(stack: LocalStack, demo: JeroboamClient) -> None:
+    bay, coe = await make(demo)
+    _, subnet = await own_network(demo, bay)
+    service = await coe.service(subnet, await public(coe))
+    refused = {"kind": "status", "status": 403, "service": "network", "method": "DELETE", "count": 0}
+    await control(stack, "/faults", "POST", refused | {"path": f"/floatingips/{service.floating_ip}"})
+    await demo.delete_bay(bay)
+    async with asyncio.timeout(PATIENCE):
+        while f"({service.floating_ip}): Neutron answered 403" not in await note(demo, bay, "delete.verify"):
+            await asyncio.sleep(0.1)
+    await control(stack, "/faults", "DELETE")
+    assert await settled(demo, bay) == "", await reason(demo, bay)

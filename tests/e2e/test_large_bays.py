@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from uuid import UUID
 
@@ -11,7 +12,7 @@ import pytest_asyncio
 from services.cli.stack import LocalStack
 from shared.domain.names import bay_tag
 from shared.domain.shards import LARGEST
-from tests.support.jobs import cloud_counts, reason, rows, settled
+from tests.support.jobs import cloud_counts, control, reason, rows, settled
 from tests.support.queues import SPEED, next_fails, shape, workers_of
 from tests.support.wire import Wire, wires
 
@@ -111,3 +112,31 @@ async def test_nodes_of_a_stack_that_failed_to_grow_are_kept(demo: Wire, stack: 
     assert (wanted, there, before <= set(after)) == (LARGEST + 6, LARGEST + 6, True)
     await demo("DELETE", f"/v1/clusters/{bay}")
     assert await settled(demo.client, bay) == ""
+
+
+async def test_a_further_stack_without_its_tags_keeps_its_nodes(demo: Wire, stack: LocalStack) -> None:
+    """No listing shows it, and one of its workers is gone: what stands there is neither lost nor left over."""
+    bay = await demo.create(node_count=LARGEST + 3)
+    await made(demo, bay, "CREATE_COMPLETE")
+    held = await by_shard(stack, bay)
+    session = demo.client.session
+    listed = (await session.call("orchestration", "GET", "/stacks", wants_json=True)).json().docs("stacks")
+    further = next(one for one in listed if one.text("stack_name").endswith(f"{UUID(bay).hex[:12]}-1-s1"))
+    path = f"/stacks/{further.text('stack_name')}/{further.text('id')}"
+    await session.call("orchestration", "PATCH", path, json={"tags": "theirs"})
+    await session.delete("compute", f"/servers/{held[0][0]}")
+    async with asyncio.timeout(60):
+        while (await stacks_of(demo, bay)) != {"-1": "CREATE_COMPLETE"} or await served(stack, held[0][0]):
+            await asyncio.sleep(0.05)
+    await demo.resize(bay, LARGEST + 4)
+    await made(demo, bay)
+    wanted, there, after = await shape(demo, stack, bay)
+    assert (wanted, there) == (LARGEST + 4, LARGEST + 4)
+    assert set(held[1]) <= set(after)
+    assert set(await stacks_of(demo, bay)) == {"-1", "-1-s1"}, "it has its tags again"
+    await demo("DELETE", f"/v1/clusters/{bay}")
+    assert await settled(demo.client, bay) == ""
+
+
+async def served(stack: LocalStack, server: str) -> bool:
+    return any(one["id"] == server for one in (await control(stack, "/state?kind=server"))["records"]["server"])

@@ -41,6 +41,7 @@ async def test_every_node_takes_it_and_then_the_old_one_is_revoked(tmp_path: Pat
         await take(nodes[:1], 2)
         await it.complete(bay, "UPDATE_COMPLETE")
         assert await it.people.credentials() == {second}
+        assert await rows(it.stack, "SELECT 1 FROM node_credentials") == []
         assert [row["generation"] for row in await rows(it.stack, "SELECT generation FROM cloud_credentials")] == [2]
 
         # A node that is born later is born with it, and nothing happens to the others.
@@ -105,6 +106,36 @@ async def test_nodes_that_do_not_take_it_are_named_and_both_stay_valid(tmp_path:
         await it.demo.client.delete_bay(bay)
         assert await settled(it.demo.client, bay) == ""
         assert await it.people.credentials() == set()
+
+
+async def test_a_server_that_is_gone_gets_nothing_and_one_that_nobody_knows_keeps_the_old_one(tmp_path: Path) -> None:
+    async with scene(tmp_path / "stack") as it:
+        bay, nodes = await it.bay()
+        # Somebody may have kept the key of a server that was deleted.
+        url = f"{it.stack.cloud_url}/compute/v2.1/servers/{nodes[2].server_id}"
+        assert httpx.delete(url, headers=it.people.http.headers).status_code == 204
+        async with asyncio.timeout(PATIENCE):
+            while httpx.get(url, headers=it.people.http.headers).status_code != 404:
+                await asyncio.sleep(0.1)
+        await it.rotate(bay)
+        await letter(nodes[0], 2)
+        assert (await nodes[2].call("GET", "/nodes/self/credential")).status_code == 404
+        lettered = "SELECT server_id FROM node_credentials"
+        assert {row["server_id"] for row in await rows(it.stack, lettered)} == {one.server_id for one in nodes[:2]}
+        await take(nodes[:2], 2)
+        await it.complete(bay, "UPDATE_COMPLETE")
+        assert await it.people.credentials() == {f"jeroboam-{bay}-2"}
+
+        # As after a resize that failed before it recorded what it had built.
+        await rows(it.stack, "DELETE FROM nodes WHERE server_id = $1", nodes[1].server_id)
+        await it.rotate(bay)
+        await it.complete(bay, "UPDATE_FAILED")
+        why = await reason(it.demo.client, bay)
+        assert f"not known as its nodes: {nodes[1].name} ({nodes[1].server_id}). The old credential stays valid." in why
+        assert await it.people.credentials() == {f"jeroboam-{bay}-{number}" for number in (2, 3)}
+        given = "INSERT INTO node_credentials (bay_id, server_id, generation, serial, sealed) SELECT bay_id, substr(requester, 6), 3, serial, 'x' FROM certificates WHERE requester = 'node:' || $1 AND profile = 'node:node'"  # noqa: E501
+        await rows(it.stack, given, nodes[1].server_id)
+        assert (await nodes[1].call("GET", "/nodes/self/credential")).status_code == 404
 
 
 async def test_a_gateway_that_dies_before_it_accepts_leaves_nothing(tmp_path: Path) -> None:

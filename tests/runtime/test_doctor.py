@@ -15,11 +15,13 @@ from typing import Any
 import asyncpg  # type: ignore[import-untyped]
 import pytest
 
-from services.cli.doctor import here
+from services.cli.doctor import here, rules
+from services.cli.doctor.cloud import Patient
 from services.cli.doctor.examine import examine
 from services.cli.doctor.findings import Finding, Level
 from services.cli.doctor.settings import DoctorSettings, read_env_file
 from services.cli.stack import LocalStack
+from shared.openstack.cloud import Cloud
 from shared.runtime import sealing
 from tests.openstack.conftest import cloudsim_url, sim  # noqa: F401
 from tests.openstack.sim import Sim
@@ -73,6 +75,19 @@ async def test_a_stack_in_order_is_healthy(tmp_path: Path) -> None:
     assert "it made a stack for us in project demo" in told_ok
     for service in ("Nova", "Neutron", "Cinder", "Octavia"):
         assert f"{service} obeys the access rules" in told_ok
+
+
+async def test_a_stack_is_made_only_in_a_project_that_is_named(sim: Sim) -> None:  # noqa: F811
+    environment = {
+        "JEROBOAM_DATABASE_URL": NOWHERE,
+        "JEROBOAM_KEYSTONE_URL": f"{sim.identity}/v3",
+        "JEROBOAM_SERVICE_PASSWORD": "jeroboam",
+    }
+    status, said = await run_doctor("--make-stack", environment=environment)
+
+    assert status == 2
+    assert "name the project with --project" in said
+    assert await sim.count("orchestration", "POST") == 0
 
 
 async def test_nothing_set_is_told_by_the_names_of_the_variables() -> None:
@@ -176,6 +191,42 @@ async def test_brokers_that_are_away_or_forbidden(sim: Sim) -> None:  # noqa: F8
     assert one_of(await here.heat_bus(settings_for(sim)), Level.WARNING, "stacks are polled").todo.endswith("heat.md")
 
 
+@pytest.mark.parametrize("blank", ["", " \n"])
+async def test_a_blank_address_of_heats_broker_is_none(sim: Sim, blank: str) -> None:  # noqa: F811
+    found = await here.heat_bus(settings_for(sim, heat_notifications_url=blank))
+    one_of(found, Level.WARNING, "stacks are polled")
+
+
+@pytest.mark.parametrize("password", ["sesame/street", "sesame#street", "[sesame", "4711/street", "4711?street"])
+async def test_a_password_that_breaks_its_url_is_not_shown(sim: Sim, password: str) -> None:  # noqa: F811
+    url = f"amqp://jeroboam:{password}@127.0.0.1:1/"
+    settings = settings_for(sim, amqp_url=url, heat_notifications_url=url)
+    for found in (await here.bus(settings), await here.heat_bus(settings)):
+        told = one_of(found, Level.MISSING, "is not a URL: percent-encode the password")
+        assert not [part for part in ("sesame", "street", "4711") if part in told.what + told.todo]
+
+
+@pytest.mark.parametrize("password", ["sesame:street@4711", "sesame@street", "[sesame@street", "sesame@street/4711"])
+async def test_a_password_that_breaks_the_databases_url_is_not_shown(sim: Sim, password: str) -> None:  # noqa: F811
+    settings = settings_for(sim, database_url=f"postgresql://jb_api:{password}@127.0.0.1:1/jeroboam")
+    (told,) = await here.database(settings)
+    assert "JEROBOAM_DATABASE_URL is not a URL: percent-encode the password" in told.what
+    assert not [part for part in ("sesame", "street", "4711") if part in told.what + told.todo]
+
+
+async def test_a_credential_that_could_not_be_deleted_again_is_named(sim: Sim) -> None:  # noqa: F811
+    settings = settings_for(sim)
+    cloud = Cloud.from_settings(settings)
+    await sim.fault(kind="status", service="identity", method="DELETE", status=503, count=1)
+    found = await rules.rules(Patient(settings, cloud))
+    await cloud.close()
+
+    told = one_of(found, Level.WARNING, "was not deleted again")
+    (name,) = [word for word in told.what.split() if word.startswith("jeroboam-doctor-")]
+    assert f"credential delete {name}" in told.todo
+    one_of(found, Level.OK, "Nova obeys")
+
+
 async def test_images_flavor_and_the_address_of_nodes(sim: Sim) -> None:  # noqa: F811
     found = await examined(settings_for(sim, default_flavor="m9.huge", public_url="http://127.0.0.1:7/"))
 
@@ -193,6 +244,11 @@ async def test_barbican_and_the_master_key_in_it(sim: Sim) -> None:  # noqa: F81
 
     one_of(found, Level.OK, "it keeps secrets for us")
     one_of(found, Level.MISSING, "the secret of JEROBOAM_MASTER_KEY_SECRET is not there")
+    cloud = Cloud.from_settings(settings)
+    ref = await cloud.for_service().barbican.store("jeroboam-master-key", b"too short to be one")
+    one_of(await examined(settings_for(sim, master_key_secret=ref)), Level.MISSING, "must hold 32 bytes")
+    await cloud.for_service().barbican.delete(ref)
+    await cloud.close()
     token, _ = await sim.login("jeroboam", "service")
     assert (await sim.api("GET", "/key-manager/v1/secrets", token))["secrets"] == []
 
@@ -226,6 +282,7 @@ async def test_keys_that_are_no_pair_open_to_others_or_too_short(sim: Sim, tmp_p
     (tmp_path / "master").write_text(b64encode(os.urandom(32)).decode())
     one_of(look("public"), Level.OK, "the master key is 32 bytes")
     (tmp_path / "private").chmod(0o644)
+    one_of(look("none"), Level.MISSING, f"{tmp_path / 'none'} cannot be read: No such file")
     assert one_of(look("public"), Level.MISSING, "is open to others").todo == f"chmod 600 {tmp_path / 'private'}"
 
 

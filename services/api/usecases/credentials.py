@@ -88,7 +88,9 @@ async def make_intended(context: Context, facts: Facts, bay_id: UUID, generation
             description=f"Nodes of bay {bay_id}",
         )
     except CloudError as error:
-        if error.status in (401, 403):
+        if error.status in (401, 403):  # surely nothing was made
+            async with context.engine.begin() as conn:
+                await stacks.forget_intent(conn, bay_id, generation)
             raise InvalidInput(f"{CANNOT}{OR_WITHOUT if generation == GENERATION else ''}.") from error
         raise
     failpoint.hit("api:credential_made")
@@ -115,5 +117,10 @@ async def take_back(context: Context, facts: Facts, credential: NodeCredential) 
 
 
 def _roles(roles: frozenset[str]) -> list[str]:
-    """As little as can be: `member` if the caller has it, else all of theirs but `admin`, else all."""
-    return sorted({"member"} & roles or roles - {"admin"} or roles)
+    """As little as can be: `member` if the caller has it, else all of theirs but `admin`, else all.
+
+    With `member` goes the role that Octavia's own policy asks of whoever makes a load balancer.
+    """
+    if "member" in roles:
+        return sorted({"member", "load-balancer_member"} & roles)
+    return sorted(roles - {"admin"} or roles)

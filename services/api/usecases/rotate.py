@@ -25,7 +25,7 @@ from services.api.usecases.effective import Place, facts_of_bay
 from services.api.usecases.plan_bay import check_kind, check_our_role
 from shared.db.repositories import operations, stacks
 from shared.domain.bay import Bay
-from shared.domain.errors import ClientFault, Forbidden, InvalidInput
+from shared.domain.errors import ClientFault, Conflict, Forbidden, InvalidInput
 from shared.domain.operation import OperationKind
 from shared.domain.queue import Door
 from shared.drivers import registry
@@ -34,6 +34,10 @@ from shared.drivers.common.access import Rules
 ROTATE_MINUTES: Final = 30
 """How long nodes may take. They look every 5 ± 2 min; the cluster's own timeout is about building servers."""
 
+MOST_INTENTS: Final = 10
+"""Credentials of one cluster that were begun and not accepted; the sweep removes them in time."""
+
+TOO_MANY: Final = "Too many credentials of this cluster were begun and not finished. Ask again in some minutes."
 NONE_THERE: Final = "The nodes of this cluster do not use the cloud, so there is no credential to rotate."
 UNREACHABLE: Final = (
     "The nodes of a cluster without TLS have no certificate, so no new credential can be encrypted to them."
@@ -45,16 +49,19 @@ async def credential(context: Context, facts: Facts, ident: str) -> UUID:
     """Give the cluster's nodes another credential; its id. A member of the project may, an administrator as such not.
 
     Raises:
-        NotFound, Conflict: there is no such cluster, or several; or too many operations wait.
+        NotFound, Conflict: there is no such cluster, or several; or too many operations wait, or too many credentials
+            were begun; or a later rotation was faster.
         Forbidden: the policy says no, or our service user may not act in the project.
         InvalidInput: its state does not take it, its nodes have none, or this token may not make one.
         CloudError: Keystone failed or did not answer.
     """
     credentials.seal_key(context)
+    async with context.engine.begin() as conn:
+        bay, _ = await _rotatable(context, facts, conn, ident)
+    await check_our_role(context, bay.project_id)  # asks Keystone, so not under the lock
     async with context.engine.begin() as conn:  # 1
         bay, generation = await _rotatable(context, facts, conn, ident)
         await credentials.intend(conn, facts, bay.id, generation)
-    await check_our_role(context, bay.project_id)
     made = await credentials.make_intended(context, facts, bay.id, generation, _rules(context, facts, bay))  # 2
     try:
         await _accept(context, facts, made)  # 3
@@ -79,6 +86,8 @@ async def _rotatable(context: Context, facts: Facts, conn: AsyncConnection, iden
     if bay.spec.get("tls_disabled"):
         raise InvalidInput(UNREACHABLE)
     operations.check_state(bay, Door.ROTATE, context.settings.busy, CLUSTER.one)
+    if await stacks.open_intents(conn, bay.id) >= MOST_INTENTS:
+        raise Conflict(TOO_MANY)
     return bay, generation
 
 

@@ -33,6 +33,11 @@ class Patient:
         """The service user as the `openstack` command names it in a grant."""
         return f"--user {self.settings.service_username} --user-domain {self.settings.service_user_domain}"
 
+    @property
+    def own_project(self) -> str:
+        """The service project as the `openstack` command names it in a grant; it is in the service user's domain."""
+        return f"--project {self.settings.service_project} --project-domain {self.settings.service_user_domain}"
+
     async def listed(self, path: str, key: str, **params: str) -> list[Doc]:
         """A list of Keystone's."""
         return await self.own.session.pages(IDENTITY, path, key, params=params)

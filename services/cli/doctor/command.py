@@ -31,7 +31,10 @@ def doctor(
         list[str] | None, typer.Option(help="Read only this service's settings; may be repeated. Default: all four.")
     ] = None,
     make_stack: Annotated[
-        bool, typer.Option("--make-stack", help="Make and delete a tiny stack, and a credential as nodes get it.")
+        bool,
+        typer.Option(
+            "--make-stack", help="Make and delete a tiny stack in --project, and a credential as nodes get it."
+        ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
 ) -> None:
@@ -43,6 +46,8 @@ def doctor(
     services = service or list(SERVICES)
     if unknown := set(services) - set(SERVICES):
         raise typer.BadParameter(f"no such service: {', '.join(sorted(unknown))}", param_hint="--service")
+    if make_stack and project is None:  # never in a project of somebody who was not asked
+        raise typer.BadParameter("name the project with --project", param_hint="--make-stack")
     if env_file is not None:
         try:
             os.environ.update({k: v for k, v in read_env_file(env_file).items() if k not in os.environ})

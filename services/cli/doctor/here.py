@@ -6,11 +6,10 @@ import asyncio
 import base64
 import binascii
 from typing import Final
-from urllib.parse import urlsplit
 
 from services.cli.doctor.findings import Area, Finding
 from services.cli.doctor.settings import DoctorSettings
-from shared.bus.probe import broker_says
+from shared.bus.probe import NotAUrl, broker_says, parts_of
 from shared.db.condition import Unreachable, condition_of
 from shared.runtime import sealing
 from shared.runtime.egress import EgressPolicy, EgressRefused
@@ -19,7 +18,7 @@ from shared.runtime.secrets import UnsafeSecretFile, read_secret_file
 KEYS: Final = Area("keys")
 DATABASE: Final = Area("database")
 BUS: Final = Area("bus")
-_KEY_BYTES: Final = 32
+MASTER_KEY_BYTES: Final = 32
 
 
 def keys(settings: DoctorSettings) -> list[Finding]:
@@ -37,14 +36,15 @@ def _seal_keys(settings: DoctorSettings) -> list[Finding]:
         text = f"{absent} is not set here, so it cannot be told whether the seal keys are a pair"
         return [KEYS.warning(text, "run doctor with both, e.g. --env-file with the settings of both services")]
     try:
-        opened = sealing.unseal(
-            read_secret_file(private), sealing.seal(public.read_text().strip(), b"doctor", b"doctor"), b"doctor"
-        )
+        sealed = sealing.seal(public.read_text().strip(), b"doctor", b"doctor")
+        sealing.unseal(read_secret_file(private), sealed, b"doctor")
     except UnsafeSecretFile as error:
-        return [KEYS.missing(str(error), f"chmod 600 {private}")]
+        return [KEYS.missing(str(error), f"chmod 600 {private}" if private.exists() else _HOW_TO_SEAL)]
+    except OSError as error:
+        return [KEYS.missing(f"{public} cannot be read: {error.strerror}.", _HOW_TO_SEAL)]
     except Exception as error:
         return [KEYS.missing(f"the seal keys are no pair ({type(error).__name__})", _HOW_TO_SEAL)]
-    return [KEYS.ok("the seal keys are a pair" if opened == b"doctor" else "")]
+    return [KEYS.ok("the seal keys are a pair")]
 
 
 _HOW_TO_SEAL: Final = (
@@ -57,15 +57,23 @@ def _master_key(settings: DoctorSettings) -> list[Finding]:
     if settings.master_key_file is None:
         return []
     try:
-        raw = base64.b64decode(read_secret_file(settings.master_key_file), validate=True)
+        usable = is_master_key(read_secret_file(settings.master_key_file).encode())
     except UnsafeSecretFile as error:
         return [KEYS.missing(str(error), f"chmod 600 {settings.master_key_file}, owner: the user of jeroboam-certs")]
-    except (binascii.Error, ValueError):
-        raw = b""
-    if len(raw) != _KEY_BYTES:
+    except ValueError:  # no text at all
+        usable = False
+    if not usable:
         todo = f"umask 077; openssl rand -base64 32 > {settings.master_key_file} (never over one that was used)"
         return [KEYS.missing("the master key must be 32 bytes in base64", todo)]
     return [KEYS.ok("the master key is 32 bytes, for its owner only: keep a copy of it elsewhere")]
+
+
+def is_master_key(text: bytes) -> bool:
+    """Whether jeroboam-certs would take it: 32 bytes in base64."""
+    try:
+        return len(base64.b64decode(text.strip(), validate=True)) == MASTER_KEY_BYTES
+    except binascii.Error:
+        return False
 
 
 async def database(settings: DoctorSettings) -> list[Finding]:
@@ -73,8 +81,7 @@ async def database(settings: DoctorSettings) -> list[Finding]:
     try:
         found = await condition_of(settings.database_url)
     except Unreachable as error:
-        host = urlsplit(settings.database_url).hostname or "a local socket"
-        return [DATABASE.missing(f"Postgres at {host}: {error}", "mend JEROBOAM_DATABASE_URL, or start the server")]
+        return [DATABASE.missing(str(error), "mend JEROBOAM_DATABASE_URL, or start the server")]
     answers = DATABASE.ok(f"Postgres {found.server} answers as {found.user}")
     if found.revision != found.newest:
         text = f"the database is at revision {found.revision or 'none'}, this release needs {found.newest}"
@@ -107,10 +114,12 @@ async def heat_bus(settings: DoctorSettings) -> list[Finding]:
     urls = url.get_secret_value().split()
     policy = EgressPolicy(allow=settings.egress_allow, deny=settings.egress_deny)
     try:
-        for one in map(urlsplit, urls):
+        for one in map(parts_of, urls):
             await asyncio.to_thread(policy.check, one.hostname or "", one.port or 5672)
     except EgressRefused as error:
         return [area.missing(error.message, "mend JEROBOAM_EGRESS_ALLOW or JEROBOAM_EGRESS_DENY")]
+    except NotAUrl as error:
+        return [area.missing(f"Heat's notifications: {error}", "mend JEROBOAM_HEAT_NOTIFICATIONS_URL")]
     said = await asyncio.gather(*(broker_says(one, exchange=exchange) for one in urls))
     if all(one is not None for one in said):
         todo = "[oslo_messaging_notifications] driver = messagingv2 in heat.conf, restart heat-engine, make a stack"

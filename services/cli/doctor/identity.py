@@ -26,7 +26,7 @@ async def login(patient: Patient) -> list[Finding]:
     try:
         token = await patient.cloud.auth.token()
     except RoleMissing as error:
-        grant = f"openstack role add {patient.user} --project {settings.service_project} --project-domain Default admin"
+        grant = f"openstack role add {patient.user} {patient.own_project} admin"
         return [AREA.missing(error.message, grant)]
     except EgressRefused as error:
         return [AREA.missing(error.message, "mend JEROBOAM_EGRESS_ALLOW")]
@@ -46,9 +46,8 @@ async def login(patient: Patient) -> list[Finding]:
 
 async def abilities(patient: Patient) -> list[Finding]:
     """What our service user must be able to do in Keystone beside logging in."""
-    keystone, roles = patient.own.keystone, await _roles(patient)
-    place = f"--project {patient.settings.service_project} --project-domain Default"
-    grant = f"openstack role add {patient.user} {place}"
+    keystone, roles = patient.own.keystone, await own_roles(patient)
+    grant = f"openstack role add {patient.user} {patient.own_project}"
     found = [AREA.ok("it may validate tokens, by Keystone's default policy")]
     if not roles & _VALIDATORS:
         text = f"it may not validate tokens, by Keystone's default policy (its roles: {', '.join(sorted(roles))})"
@@ -67,7 +66,7 @@ _NOBODY: Final = "0" * 32
 _VALIDATORS: Final = {"admin", "service"}
 
 
-async def _roles(patient: Patient) -> set[str]:
+async def own_roles(patient: Patient) -> set[str]:
     """The roles in our own token. It cannot be tried on a token of somebody else, and on one's own all may."""
     return {role.text("name") for role in (await _own_token(patient)).docs("roles")}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from typing import Final
 
@@ -20,6 +21,8 @@ resources:
     properties: {count: 0, resource_def: {type: OS::Nova::Server}}
   secret: {type: OS::Heat::RandomString}
 """
+_MADE_WITHIN: Final = 60.0
+"""Seconds; an engine that works makes the tiny stack in a few."""
 _TINY: Final = "heat_template_version: 2018-03-02\nresources: {secret: {type: OS::Heat::RandomString}}\n"
 
 
@@ -48,9 +51,10 @@ async def heat(patient: Patient, cloud: ProjectCloud, place: str, *, make: bool)
 async def _makes(patient: Patient, cloud: ProjectCloud, place: str) -> Finding:
     name = f"jeroboam-doctor-{secrets.token_hex(4)}"
     try:
-        await cloud.heat.create(
+        stack_id = await cloud.heat.create(
             name=name, template=_TINY, timeout_mins=5, tags=("doctor",), files={}, environment={}, parameters={}
         )
+        status = await _settled(cloud, stack_id)
     except CloudError as error:
         todo = (
             "Heat makes a trust with our token: see [DEFAULT] trusts_delegated_roles in heat.conf; when it names "
@@ -61,7 +65,27 @@ async def _makes(patient: Patient, cloud: ProjectCloud, place: str) -> Finding:
         left = await cloud.heat.find_stack(name)
         if left is not None:
             await cloud.heat.delete(left.id)
+    if status != "CREATE_COMPLETE":
+        text = f"it took a stack from us in {place}, which is {status} after {_MADE_WITHIN:g} s at most"
+        return HEAT.missing(
+            f"{text}; it was deleted again", "openstack orchestration service list; read heat-engine's log"
+        )
     return HEAT.ok(f"it made a stack for us in {place}, which was deleted again")
+
+
+async def _settled(cloud: ProjectCloud, stack_id: str) -> str:
+    """The stack's status once it is COMPLETE or FAILED, or that of the last look."""
+    status = "CREATE_IN_PROGRESS"
+    try:
+        async with asyncio.timeout(_MADE_WITHIN):
+            while status.endswith("_IN_PROGRESS"):
+                shown = await cloud.heat.show(stack_id)
+                status = "gone" if shown is None else shown.status
+                if status.endswith("_IN_PROGRESS"):
+                    await asyncio.sleep(1.0)
+    except TimeoutError:
+        return status
+    return status
 
 
 async def images(_patient: Patient, cloud: ProjectCloud, _place: str) -> list[Finding]:

@@ -8,9 +8,9 @@ import shlex
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
-from pydantic import Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
 
 from services.cli.doctor.findings import Area, Finding
 from shared.runtime.settings import CommonSettings, OptionalPath, OptionalText
@@ -22,6 +22,12 @@ SERVICES: Final = {
     "certs": "CertsSettings",
     "scaler": "ScalerSettings",
 }
+
+
+_OptionalSecret = Annotated[
+    SecretStr | None, BeforeValidator(lambda value: None if isinstance(value, str) and not value.strip() else value)
+]
+"""A blank one is absent: an empty secret file in a container is a set, empty variable."""
 
 
 class DoctorSettings(CommonSettings):
@@ -36,7 +42,7 @@ class DoctorSettings(CommonSettings):
     master_key_file: OptionalPath = None
     master_key: SecretStr | None = None
     master_key_secret: OptionalText = None
-    heat_notifications_url: SecretStr | None = Field(default=None, repr=False)
+    heat_notifications_url: _OptionalSecret = Field(default=None, repr=False)
     heat_notifications_exchange: str = "heat"
 
 

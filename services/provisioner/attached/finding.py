@@ -1,12 +1,13 @@
 """Finding what a bay's own services made: by the bay's id, or by network inside the network that the bay's stack made.
 
-Never otherwise: on a network that was there before, or that others use, only what carries the bay's id is the bay's.
+Never otherwise: on a network that was there before only what carries the bay's id is the bay's; and other bays may use
+the network that this one made, so what carries their id, or their stack's name, stays everywhere.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
@@ -37,7 +38,7 @@ _NAMED: Final = 5
 
 @dataclass(frozen=True)
 class OwnNetwork:
-    """The networks that a bay's stack made, and the ids of everything that its stacks made. Empty: it made none."""
+    """The networks that a bay's stack made, none where it uses one of others, and the ids of all its stacks made."""
 
     networks: frozenset[str] = frozenset()
     things: frozenset[str] = frozenset()
@@ -93,62 +94,76 @@ async def find_attached(
         cloud.neutron.items("security-groups", project_id=project_id),
         cloud.neutron.items("ports", tag=names.bay_tag(bay_id), project_id=project_id),
     )
-    ours = [one for one in balancers if _is_ours(one, bay_id, own)]
-    nameless = {one.port_id for one in ours if marks.owner(one) is None}
+    ours = [one for one in balancers or () if _is_ours(one, bay_id, own)]
+    kept = {one.port_id for one in balancers or () if one not in ours}
+    nameless = {one.port_id: one for one in ours if marks.owner(one) is None}
     candidates = {group for port in inside if port.id in nameless for group in port.security_group_ids}
     known = {*remembered, *candidates}
     return Attached(
         tuple(ours),
-        tuple(one for one in addresses if marks.owner(one) == bay_id or _is_nameless_address(one, nameless)),
-        tuple(_loose(inside, balancers, own, project_id)) + tuple(one for one in tagged if one.id not in own.things),
+        tuple(one for one in addresses if _is_address(one, bay_id, kept, nameless)),
+        tuple(_loose(_unmarked(inside, bay_id, own, project_id), balancers))
+        + tuple(one for one in tagged if one.id not in own.things),
         tuple(one for one in groups if _is_group(one, bay_id, known)),
         frozenset(candidates),
     )
 
 
 async def own_network(heat: HeatClient, stacks: Sequence[StackSummary]) -> OwnNetwork:
-    """What the bay's stacks made, if they made a network; where they did not, nothing more is asked."""
-    listed = [one for stack in stacks for one in await heat.resources(stack.id)]
-    networks = frozenset(one.physical_id for one in listed if one.type == _NETWORK and one.physical_id)
-    if not networks:
-        return OwnNetwork()
-    whole = [one for stack in stacks for one in await heat.resources(stack.id, _DEPTH)]
-    return OwnNetwork(networks, frozenset(one.physical_id for one in whole if one.physical_id))
+    """What the bay's stacks made, and which networks are among it."""
+    listed = [one for stack in stacks for one in await heat.resources(stack.id, _DEPTH) if one.physical_id]
+    networks = frozenset(one.physical_id for one in listed if one.type == _NETWORK)
+    return OwnNetwork(networks, frozenset(one.physical_id for one in listed))
 
 
-async def load_balancers(cloud: ProjectCloud, project_id: str) -> list[LoadBalancer]:
-    """The project's; none, with a warning in the log, where Octavia does not let our service user see them."""
+async def load_balancers(cloud: ProjectCloud, project_id: str) -> list[LoadBalancer] | None:
+    """The project's; None, with a warning in the log, where Octavia does not let our service user see them."""
     try:
         return await cloud.octavia.load_balancers(project_id)
     except CloudError as error:
         if error.status != 403:
             raise
         _log.warning("load balancers not seen", project=project_id, reason=error.message)
-        return []
+        return None
 
 
 def _is_ours(one: LoadBalancer, bay_id: UUID, own: OwnNetwork) -> bool:
-    if one.network_id in own.networks:
-        return one.id not in own.things
-    return marks.owner(one) == bay_id and not marks.shared_with_others(one, bay_id)
+    owner = marks.owner(one)
+    if marks.shared_with_others(one, bay_id):
+        return False
+    if owner is not None:
+        return owner == bay_id
+    inside = one.network_id in own.networks and one.id not in own.things
+    return inside and not marks.of_another_stack(one.name, bay_id)
 
 
-def _is_nameless_address(one: NetworkItem, ports: Collection[str]) -> bool:
-    return one.port_id in ports and marks.owner(one) is None and marks.may_be_kubernetes_address(one)
+def _is_address(one: NetworkItem, bay_id: UUID, kept: Collection[str], nameless: Mapping[str, LoadBalancer]) -> bool:
+    """Whether it is the bay's: not while a load balancer that stays, since others use it too, is reached by it."""
+    if one.port_id and one.port_id in kept:
+        return False
+    owner, balancer = marks.owner(one), nameless.get(one.port_id)
+    if owner is not None or balancer is None:
+        return owner == bay_id
+    return marks.may_be_kubernetes_address(one, balancer)
 
 
 def _is_group(one: NetworkItem, bay_id: UUID, known: Collection[str]) -> bool:
-    return marks.owner(one) == bay_id or (one.id in known and marks.may_be_kubernetes_group(one))
+    owner = marks.owner(one)
+    return owner == bay_id or (owner is None and one.id in known and marks.may_be_kubernetes_group(one))
 
 
-def _loose(
-    inside: Iterable[NetworkItem], balancers: Iterable[LoadBalancer], own: OwnNetwork, project_id: str
-) -> Iterable[NetworkItem]:
-    """Ports in the bay's own network that nobody else takes away: those of nothing, and of a balancer that is gone."""
-    there = {f"{_BALANCER_DEVICE}{one.id}" for one in balancers}
+def _unmarked(inside: Iterable[NetworkItem], bay_id: UUID, own: OwnNetwork, project_id: str) -> Iterable[NetworkItem]:
+    """Without what the bay's stacks made, and what is another bay's or another project's."""
     for port in inside:
-        if port.id in own.things or port.project_id != project_id:
-            continue
-        orphan = port.device_owner == _BALANCER_OWNER and port.device_id not in there
+        others = marks.owner(port) not in (None, bay_id) or marks.of_another_stack(port.name, bay_id)
+        if port.id not in own.things and port.project_id == project_id and not others:
+            yield port
+
+
+def _loose(inside: Iterable[NetworkItem], balancers: Iterable[LoadBalancer] | None) -> Iterable[NetworkItem]:
+    """Ports that nobody else takes away: those of nothing, and of a balancer that is gone, if that can be seen."""
+    there = None if balancers is None else {f"{_BALANCER_DEVICE}{one.id}" for one in balancers}
+    for port in inside:
+        orphan = port.device_owner == _BALANCER_OWNER and there is not None and port.device_id not in there
         if orphan or port.device_owner == "" or port.device_owner.startswith(_LOOSE):
             yield port

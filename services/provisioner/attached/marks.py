@@ -15,6 +15,8 @@ Anything may also carry our own tag (`jeroboam-bay-ID`): so owners can say that 
 Without the bay's id are: what Kubernetes before 1.12 makes (`a…` and the service's uid), and REX-Ray's volumes, which
 have the name that their user chose and nothing else. The first are known by their network alone, if it is the bay's
 own; the second cannot be told from anybody's volume and are never touched.
+
+Other bays may use a bay's own network. What Heat makes for them has the name of their stack at the front of its own.
 """
 
 from __future__ import annotations
@@ -37,6 +39,9 @@ _DESCRIBED: Final = re.compile(rf"(?:(?:.* )?Kubernetes .+|Security [Gg]roup .+)
 _TAGGED: Final = re.compile(rf"{names.TAG}-bay-{_ID}")
 _SERVICE: Final = "kube_service_"
 _GROUP: Final = "lb-sg-"
+_KUBERNETES_NAMED: Final = re.compile(r"a[0-9a-f]{31}|kube_(?:service|ingress)_.*", re.DOTALL)
+_OF_A_STACK: Final = re.compile(r".+-[0-9a-f]{12}-\d+(?:-.*)?", re.DOTALL)
+"""See `shared.domain.names.stack_name`."""
 _KUBERNETES: Final = ("Kubernetes ", "Floating IP for Kubernetes ")
 
 
@@ -51,13 +56,21 @@ def shared_with_others(one: LoadBalancer, bay_id: UUID) -> bool:
     return any(tag.startswith(_SERVICE) and not tag.startswith(f"{_SERVICE}{bay_id}_") for tag in one.tags)
 
 
-def may_be_kubernetes_address(floating_ip: NetworkItem) -> bool:
-    """Whether a floating IP without the bay's id can be one that Kubernetes made: old releases describe nothing.
+def of_another_stack(name: str, bay_id: UUID) -> bool:
+    """Whether the stack of another bay made what has this name."""
+    return _OF_A_STACK.fullmatch(name) is not None and f"-{bay_id.hex[:12]}-" not in name
 
-    One with words of somebody's own is an address that was reserved before and is to outlive the service.
+
+def may_be_kubernetes_address(floating_ip: NetworkItem, balancer: LoadBalancer) -> bool:
+    """Whether a floating IP without the bay's id, on this load balancer, can be one that Kubernetes made.
+
+    Old releases describe nothing: then the load balancer's name tells. One with words of somebody's own, or on a load
+    balancer of their own, is an address that was reserved before and is to outlive the service.
     """
     said = floating_ip.description
-    return not floating_ip.tags and (not said or said.startswith(_KUBERNETES))
+    if floating_ip.tags:
+        return False
+    return said.startswith(_KUBERNETES) or (not said and _KUBERNETES_NAMED.fullmatch(balancer.name) is not None)
 
 
 def may_be_kubernetes_group(group: NetworkItem) -> bool:

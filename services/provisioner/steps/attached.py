@@ -10,7 +10,7 @@ import structlog
 from services.provisioner.attached.finding import Attached, find_attached
 from services.provisioner.attached.removing import remove
 from services.provisioner.factory import Deps
-from shared.domain import names
+from services.provisioner.steps.doomed import doomed_stacks
 from shared.domain.errors import CloudError
 from shared.worker.outcome import Done, Outcome, StepContext, Wait
 
@@ -49,8 +49,7 @@ def candidates(ctx: StepContext[Deps]) -> Sequence[str]:
 async def _one_pass(ctx: StepContext[Deps], kept: Collection[str]) -> tuple[Attached, list[str]]:
     """What there was, and in words what of it is there still."""
     cloud = ctx.deps.project(ctx.bay)
-    stacks = await cloud.heat.list_by_tag(names.bay_tag(ctx.bay.id))
-    found = await find_attached(cloud, ctx.bay.id, ctx.bay.project_id, stacks, kept)
+    found = await find_attached(cloud, ctx.bay.id, ctx.bay.project_id, await doomed_stacks(ctx), kept)
     return found, await remove(cloud, found, ctx.guard)
 
 

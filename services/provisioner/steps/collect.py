@@ -5,25 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.provisioner.factory import Deps
 from services.provisioner.steps.broken import NESTED_DEPTH, broken_members
-from services.provisioner.steps.gone import gone_workers
+from services.provisioner.steps.gone import gone_workers, still_there
 from shared.db.repositories import bays, drift, stacks
 from shared.domain import names
 from shared.domain.bay import Node
 from shared.domain.errors import CloudError
+from shared.domain.operation import OperationKind
 from shared.domain.queue import node_count_of
-from shared.domain.shards import LARGEST, place, position, shard_of
+from shared.domain.shards import LARGEST, place, position, shard_of, spread, stack_name
 from shared.drivers.common.outputs import read_workers
 from shared.drivers.contract import BayOutputs, NodeInfo
 from shared.openstack.stacks import StackSummary
 from shared.worker.outcome import Apply, Broke, Done, Outcome, StepContext
 
 _Read = TypeVar("_Read")
+_BAY_PARAMETER: Final = "jeroboam_bay"
+"""The parameter of all our stacks that holds the bay's id."""
 
 
 async def collect_created(ctx: StepContext[Deps]) -> Outcome:
@@ -86,14 +89,19 @@ def workers_in(outputs: BayOutputs) -> list[Node]:
 async def read_outputs(ctx: StepContext[Deps], without: Collection[str] = ()) -> BayOutputs:
     """The outputs of all the bay's stacks as the driver reads them, `without` the first one's workers of these indices.
 
+    Workers whose stack cannot be found, and whose servers are there, are still the bay's: they are told as recorded.
     Raises CloudError, also while one is still empty.
     """
     stack_id, driver = ctx.bay.stack_id or "", ctx.deps.driver(ctx.bay)
     first = await _outputs(ctx, stack_id, lambda values: driver.read_outputs(_without(values, without)))
     more: list[NodeInfo] = []
-    for shard, stack in sorted((await _shards(ctx)).items()):
+    found = await _shards(ctx)
+    for shard, stack in sorted(found.items()):
+        if stack.action == "DELETE":
+            continue
         gone = await _never_made(ctx, stack)
         more += await _outputs(ctx, stack.id, partial(_workers, shard=shard, without=gone))
+    more += await _unseen(ctx, {0, *found})
     return replace(
         first,
         nodes=(*first.nodes, *more),
@@ -108,14 +116,53 @@ async def _shards(ctx: StepContext[Deps]) -> Mapping[int, StackSummary]:
     large = max(ctx.bay.node_count, node_count_of(ctx.operation.request)) > LARGEST
     if not large and not any(place(node.position)[0] for node in nodes):
         return {}
-    return {shard: stack for shard, stack in (await shard_stacks(ctx)).items() if stack.action != "DELETE"}
+    return await shard_stacks(ctx)
+
+
+async def _unseen(ctx: StepContext[Deps], seen: Collection[int]) -> list[NodeInfo]:
+    """The recorded workers of other shards than these, as far as Nova has them."""
+    async with ctx.deps.engine.connect() as conn:
+        nodes = await stacks.nodes_of(conn, ctx.bay.id)
+    lost = [one for one in nodes if one.role == "worker" and place(one.position)[0] not in seen]
+    chosen = ctx.operation.memo.get("remove", [])
+    named = {str(server) for server in chosen} if isinstance(chosen, list) else set()
+    there = await still_there(ctx, lost, named)
+    return [
+        NodeInfo(
+            server_id=one.server_id,
+            name=one.name,
+            role="worker",
+            index=one.position,
+            address=one.address,
+            private_address=one.private_address,
+        )
+        for one in there
+    ]
 
 
 async def shard_stacks(ctx: StepContext[Deps]) -> Mapping[int, StackSummary]:
-    """The bay's stacks beside the first, by shard."""
-    listed = await ctx.deps.project(ctx.bay).heat.list_by_tag(names.bay_tag(ctx.bay.id))
-    found = {shard_of(stack.name, ctx.bay.stack_name): stack for stack in listed}
-    return {shard: stack for shard, stack in found.items() if shard}
+    """The bay's stacks beside the first, by shard; by their names those whose tags somebody took off."""
+    heat = ctx.deps.project(ctx.bay).heat
+    listed = await heat.list_by_tag(names.bay_tag(ctx.bay.id))
+    named = {shard_of(stack.name, ctx.bay.stack_name): stack for stack in listed}
+    found = {shard: stack for shard, stack in named.items() if shard}
+    for shard in sorted(await _expected(ctx) - {0, *found}):
+        untagged = await heat.find_stack(stack_name(ctx.bay.stack_name, shard))
+        stack = None if untagged is None else await heat.show(untagged.id)
+        # A name proves nothing, but what a stack was given when it was made does.
+        if stack is not None and stack.parameters.get(_BAY_PARAMETER) == str(ctx.bay.id):
+            found[shard] = stack
+    return found
+
+
+async def _expected(ctx: StepContext[Deps]) -> set[int]:
+    """The shards that have nodes, and those that a bay that was made should have."""
+    async with ctx.deps.engine.connect() as conn:
+        nodes = await stacks.nodes_of(conn, ctx.bay.id)
+    shards = {place(node.position)[0] for node in nodes}
+    if ctx.operation.kind is not OperationKind.CREATE:
+        shards |= set(range(len(spread(max(ctx.bay.node_count, node_count_of(ctx.operation.request))))))
+    return shards
 
 
 async def _never_made(ctx: StepContext[Deps], stack: StackSummary) -> Collection[str]:

@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.provisioner.factory import Deps
 from services.provisioner.leftovers import find_leftovers, remove_leftovers
 from services.provisioner.steps.attached import candidates
+from services.provisioner.steps.doomed import doomed_stacks
 from services.provisioner.steps.follow import pause
 from services.provisioner.steps.orphans import end_servers
 from services.provisioner.steps.reasons import deed, undeletable
@@ -14,9 +15,7 @@ from services.provisioner.steps.revive import delete_again
 from services.provisioner.steps.server_groups import delete_server_groups
 from services.provisioner.steps.stall import listen
 from shared.db.repositories import stacks
-from shared.domain import names
 from shared.domain.shards import shard_of
-from shared.openstack.stacks import StackSummary
 from shared.worker.outcome import Back, Broke, Done, Outcome, StepContext, Wait
 
 
@@ -25,7 +24,7 @@ async def delete_stack(ctx: StepContext[Deps]) -> Outcome:
 
     The further stacks of a large bay go before the first, whose network they use: `follow_delete` comes back for it.
     """
-    heat, listed = ctx.deps.project(ctx.bay).heat, await _stacks(ctx)
+    heat, listed = ctx.deps.project(ctx.bay).heat, await doomed_stacks(ctx)
     for stack in [one for one in listed if shard_of(one.name, ctx.bay.stack_name)] or listed:
         if stack.status != "DELETE_IN_PROGRESS":
             await ctx.guard()
@@ -39,7 +38,7 @@ async def follow_delete(ctx: StepContext[Deps]) -> Outcome:
     A deletion that failed is asked for again, `DELETE_TRIES` times, after another look at what the bay's own services
     made: one that still runs may have made something that holds the network.
     """
-    left = await _stacks(ctx)
+    left = await doomed_stacks(ctx)
     if not left:
         await delete_server_groups(ctx)
         return Done()
@@ -56,7 +55,8 @@ async def follow_delete(ctx: StepContext[Deps]) -> Outcome:
         note = f"{why.reason} Heat is asked again."
         return Back("delete.attached", min(2.0**tries, 30.0), memo={_TRIES: tries}, note=note)
     if any(stack.status != "DELETE_IN_PROGRESS" for stack in turn):
-        return Back("delete.stack", ctx.deps.settings.poll_seconds)  # a create of ours that arrived after we had looked
+        # The first after its shards, or a create that arrived after we had looked; or Heat refuses to delete it.
+        return await undeletable(ctx, turn) if _refused(ctx) else _ask_again(ctx)
     heat = ctx.deps.project(ctx.bay).heat
     memo = await delete_again(ctx, heat, turn, await listen(ctx, heat, [stack.id for stack in turn]))
     return Wait(pause(ctx), note=f"Heat: {turn[0].status}", memo=memo, until_told=True)
@@ -68,15 +68,31 @@ DELETE_TRIES = 5
 _FORCED_TRIES = 1
 """The same where an administrator wants the bay gone whatever stands in the way."""
 
+_FORCED_TURNS = 3
+"""How often a forced deletion goes back to ask Heat for stacks that it has not begun to delete."""
+
 _TRIES = "delete_tries"
+_TURNS = "delete_turns"
 
 
-def _tries(ctx: StepContext[Deps]) -> int:
-    return int(str(ctx.operation.memo.get(_TRIES, 0)))
+def _tries(ctx: StepContext[Deps], which: str = _TRIES) -> int:
+    return int(str(ctx.operation.memo.get(which, 0)))
 
 
 def _given_up(ctx: StepContext[Deps]) -> bool:
-    return _tries(ctx) >= (_FORCED_TRIES if ctx.bay.forced else DELETE_TRIES)
+    return _tries(ctx) >= (_FORCED_TRIES if ctx.bay.forced else DELETE_TRIES) or _refused(ctx)
+
+
+def _refused(ctx: StepContext[Deps]) -> bool:
+    return ctx.bay.forced and _tries(ctx, _TURNS) >= _FORCED_TURNS
+
+
+def _ask_again(ctx: StepContext[Deps]) -> Back:
+    """Only a forced deletion comes here after a refusal, which it passes over: so it counts, and takes its time."""
+    if not ctx.bay.forced:
+        return Back("delete.stack", ctx.deps.settings.poll_seconds)
+    turns = _tries(ctx, _TURNS) + 1
+    return Back("delete.stack", 2.0**turns, memo={_TURNS: turns})
 
 
 async def revoke_credentials(ctx: StepContext[Deps]) -> Outcome:
@@ -114,24 +130,13 @@ async def verify_gone(ctx: StepContext[Deps]) -> Outcome:
     left = await find_leftovers(cloud, ctx.bay, candidates(ctx))
     if not left:
         return Done()
-    given_up = ctx.bay.forced and _given_up(ctx)
+    given_up = ctx.bay.forced and (_given_up(ctx) or ctx.operation.overdue)
     if left.stacks and not given_up:
         return Back("delete.stack", ctx.deps.settings.poll_seconds)
-    if ctx.operation.overdue and not given_up:
-        return Broke(f"The bay's stack is gone but the cloud still shows: {left}.")
-    refused = await remove_leftovers(cloud, left, ctx.guard)
+    refused, held = await remove_leftovers(cloud, left, ctx.guard)
+    told = " ".join([f"{left}.", "; ".join([*refused, *held])]).rstrip()
     if refused or given_up:
-        said = f" {'; '.join(refused)}" if refused else ""
-        return Broke(f"{deed(ctx)}: the cloud still shows {left}.{said}")
-    return Wait(ctx.deps.settings.poll_seconds, note=f"Removing what Heat left: {left}")
-
-
-async def _stacks(ctx: StepContext[Deps]) -> list[StackSummary]:
-    """Those with the bay's tag, and the one that we made, from which somebody may have taken the tag."""
-    heat, ours = ctx.deps.project(ctx.bay).heat, ctx.bay.stack_id
-    listed = await heat.list_by_tag(names.bay_tag(ctx.bay.id))
-    if ours is not None and all(one.id != ours for one in listed):
-        stack = await heat.show(ours)
-        if stack is not None and stack.status != "DELETE_COMPLETE":
-            listed.append(stack)
-    return listed
+        return Broke(f"{deed(ctx)}: the cloud still shows {told}")
+    if ctx.operation.overdue:
+        return Broke(f"The bay's stack is gone but the cloud still shows: {told}")
+    return Wait(ctx.deps.settings.poll_seconds, note=f"Removing what Heat left: {told}")

@@ -15,7 +15,7 @@ from services.provisioner.steps.members import look
 from services.provisioner.steps.reasons import awaited, rolled_back, stack_failed
 from services.provisioner.steps.revive import TIMES, dropped, may_revive, revive, times
 from services.provisioner.steps.stall import listen
-from shared.db.repositories import bays, operations
+from shared.db.repositories import bays, drift, operations
 from shared.domain.errors import CloudError
 from shared.domain.operation import OperationKind
 from shared.domain.queue import projected
@@ -46,7 +46,7 @@ async def follow_stack(ctx: StepContext[Deps]) -> Outcome:
         return Broke(lost(ctx))
     if stack.phase == "IN_PROGRESS":
         return await _not_yet(ctx, heat, stack)
-    if stack.action == "ROLLBACK" and seen(stack) != ctx.operation.memo.get("seen_before"):
+    if stack.action == "ROLLBACK" and stack.seen != ctx.operation.memo.get("seen_before"):
         return await _rolled_back(ctx, heat, stack)
     if stack.operation != str(ctx.operation.id):
         if ctx.operation.kind is OperationKind.CREATE and times(ctx) < TIMES:
@@ -64,16 +64,11 @@ def lost(ctx: StepContext[Deps]) -> str:
 
 async def _ended(ctx: StepContext[Deps], heat: HeatClient, stack: Stack) -> Outcome:
     if stack.phase != "FAILED":
-        return Done(memo={"stack_seen": seen(stack)})
+        return Done(memo={"stack_seen": stack.seen})
     if ctx.operation.request.get("rollback") is True and "rollback_awaited" not in ctx.operation.memo:
         # Heat shows the failure for a moment before it begins the rollback that was asked for.
         return Wait(2 * ctx.deps.settings.poll_seconds, note=f"Heat: {stack.status}", memo={"rollback_awaited": 1})
     return await _failed(ctx, heat, stack)
-
-
-def seen(stack: StackSummary) -> str:
-    """What tells one end of a stack from another: an earlier operation's rollback is none of ours."""
-    return f"{stack.status} {stack.updated_at}"
 
 
 async def _not_yet(ctx: StepContext[Deps], heat: HeatClient, stack: StackSummary) -> Outcome:
@@ -82,7 +77,7 @@ async def _not_yet(ctx: StepContext[Deps], heat: HeatClient, stack: StackSummary
     silence = await listen(ctx, heat, [stack.id])
     if may_revive(ctx, stack, silence):
         why = f"Nothing has changed in the stack for {silence.seconds / 60:.0f} minutes"
-        return await revive(ctx, heat, stack.id, why)
+        return await revive(ctx, heat, stack.id, why, silence.memo)
     if ctx.operation.deadline is None and silence.seconds >= STALL_SECONDS:
         return awaited(ctx, "Nothing has changed in the Heat stack for two hours", silence.resources)
     return Wait(pause(ctx), note=f"Heat: {stack.status}", memo=silence.memo, until_told=True)
@@ -111,29 +106,37 @@ async def _failed(ctx: StepContext[Deps], heat: HeatClient, stack: Stack) -> Out
     return stack_failed(ctx, stack, resources, record)
 
 
-async def _what_stands(
-    ctx: StepContext[Deps], heat: HeatClient, stack: Stack, resources: list[StackResource]
-) -> Apply | None:
-    """The record of what a failed change has left, for the next one; None when Heat cannot tell, since that must not
-    hide why it failed. The next one looks again (`resize.stack`)."""
+async def _what_stands(ctx: StepContext[Deps], heat: HeatClient, stack: Stack, resources: list[StackResource]) -> Apply:
+    """The record of what a failed change has left, for the next one; only how the stack looks when Heat cannot tell,
+    since that must not hide why it failed. The next one looks again (`resize.stack`)."""
     try:
         found = await look(ctx, heat, resources)
     except CloudError as error:
         _log.warning("nodes not recorded", bay=str(ctx.bay.id), reason=error.message)
-        return None
-    return recording(ctx, found.outputs, seen(stack))
+        return _remembering(ctx, stack)
+    return recording(ctx, found.outputs, stack.seen)
+
+
+def _remembering(ctx: StepContext[Deps], stack: StackSummary) -> Apply:
+    async def remember(conn: AsyncConnection) -> None:
+        await drift.remember(conn, ctx.bay.id, stack.seen)
+
+    return remember
 
 
 async def _rolled_back(ctx: StepContext[Deps], heat: HeatClient, summary: StackSummary) -> Broke:
     """The owner asked for a rollback should the update fail, and Heat has done it: record what there is again."""
-    events = await heat.events(summary.id, nested_depth=NESTED_DEPTH)
+    began = (summary.id, "UPDATE_IN_PROGRESS")
+    events = await heat.events(
+        summary.id, nested_depth=NESTED_DEPTH, back_to=lambda one: (one.physical_id, one.status) == began
+    )
     failures = [event for event in _of_last_update(events, summary.id) if event.status.endswith("FAILED")]
     if summary.phase == "FAILED":
         did = f"The update failed, and so did its rollback ({summary.reason.rstrip('.')})"
-        return rolled_back(did, failures, "Heat does not say why")
+        return rolled_back(did, failures, "Heat does not say why", _remembering(ctx, summary))
     # The request's `was` is what was expected before it; the stack shows what there is.
     outputs = await read_outputs(ctx)
-    record, was = recording(ctx, outputs, seen(summary)), len(workers_in(outputs))
+    record, was = recording(ctx, outputs, summary.seen), len(workers_in(outputs))
 
     async def restore(conn: AsyncConnection) -> None:
         await record(conn)

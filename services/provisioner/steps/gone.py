@@ -36,6 +36,22 @@ async def gone_workers(ctx: StepContext[Deps], nodes: Collection[Node]) -> froze
     return known.union([server_id for server_id in missing if await is_gone(nova, server_id)])
 
 
+async def still_there(
+    ctx: StepContext[Deps], nodes: Sequence[Node], doubtful: Collection[str] = frozenset()
+) -> list[Node]:
+    """Those of the nodes that Nova still has; of the `doubtful`, who were to go, its listing alone decides."""
+    if not nodes:
+        return []
+    nova = ctx.deps.project(ctx.bay).nova
+    listed = await nova.servers(name_prefix=_beginning([node.name for node in nodes]))
+    there = {server.id for server in listed if stands(server)}
+    return [
+        node
+        for node in nodes
+        if node.server_id in there or (node.server_id not in doubtful and not await is_gone(nova, node.server_id))
+    ]
+
+
 def known_gone(ctx: StepContext[Deps]) -> frozenset[str]:
     """Servers that this operation has found gone."""
     known = ctx.operation.memo.get(MEMO)

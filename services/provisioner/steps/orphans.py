@@ -7,6 +7,7 @@ lives. A floating IP holds its port's address in the same way.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 import structlog
@@ -14,6 +15,7 @@ import structlog
 from services.provisioner.factory import Deps
 from services.provisioner.leftovers import MARK
 from services.provisioner.steps.broken import NESTED_DEPTH
+from services.provisioner.steps.collect import shard_stacks
 from shared.db.repositories import stacks
 from shared.domain import names
 from shared.openstack.heat import HeatClient
@@ -29,13 +31,13 @@ async def remove_orphans(ctx: StepContext[Deps], heat: HeatClient) -> str | None
 
     Only for stacks on which nobody works: a living engine is about to note what it has just made.
     """
-    listed = await _resources(ctx, heat)
+    listed, shards = await _resources(ctx, heat)
     if not listed:
         return None  # a stack of which Heat tells nothing says nothing about servers either
     async with ctx.deps.engine.connect() as conn:
         nodes = {node.server_id for node in await stacks.nodes_of(conn, ctx.bay.id)}
     held = nodes.union(one.physical_id for one in listed)
-    servers = [one for one in await _marked(ctx) if one.id not in held]
+    servers = [one for one in await _marked(ctx) if one.id not in held and _shard(ctx, one) in shards]
     await _delete(ctx, servers)
     lost = [one.name for one in servers] + await _floating_ips(ctx, listed, held)
     return f"Removing what Heat lost: {', '.join(lost)}" if lost else None
@@ -47,22 +49,36 @@ async def end_servers(ctx: StepContext[Deps]) -> None:
     await _delete(ctx, await _marked(ctx))
 
 
-async def _resources(ctx: StepContext[Deps], heat: HeatClient) -> list[StackResource]:
-    """Those of all the bay's stacks; none when there are none in the first."""
+def _shard(ctx: StepContext[Deps], server: Server) -> int:
+    """Of which of the bay's stacks a server is, by its name: a worker's begins with that of its stack."""
+    found = re.match(re.escape(ctx.bay.stack_name) + r"-s([1-9][0-9]*)-", server.name, re.IGNORECASE)
+    return int(found[1]) if found else 0
+
+
+async def _resources(ctx: StepContext[Deps], heat: HeatClient) -> tuple[list[StackResource], set[int]]:
+    """Those of all the bay's stacks, none when there are none in the first, and which shards could be seen.
+
+    A stack may be there though nothing shows it: its servers are let alone.
+    """
     first = ctx.bay.stack_id
     listed = await heat.resources(first, NESTED_DEPTH) if first else []
+    seen = {0}
     if listed:
+        shards = await shard_stacks(ctx)
+        for shard, stack in shards.items():
+            inside = await heat.resources(stack.id, NESTED_DEPTH)
+            seen |= {shard} if inside else set()
+            listed += inside
         for stack in await heat.list_by_tag(names.bay_tag(ctx.bay.id)):
-            listed += await heat.resources(stack.id, NESTED_DEPTH) if stack.id != first else []
-    return listed
+            if stack.id != first and stack.id not in {one.id for one in shards.values()}:
+                listed += await heat.resources(stack.id, NESTED_DEPTH)
+    return listed, seen
 
 
 async def _floating_ips(ctx: StepContext[Deps], listed: Iterable[StackResource], held: set[str]) -> list[str]:
     """Delete those on ports whose stack has not finished its own; their addresses. Others may be their owner's."""
     listed = list(listed)
-    unfinished = {
-        one.stack_id for one in listed if one.type == "OS::Neutron::FloatingIP" and not one.status.endswith("COMPLETE")
-    }
+    unfinished = {one.stack_id for one in listed if one.type == "OS::Neutron::FloatingIP" and _being_made(one)}
     ports = {one.physical_id for one in listed if one.type == "OS::Neutron::Port" and one.stack_id in unfinished}
     if not ports:
         return []
@@ -74,6 +90,12 @@ async def _floating_ips(ctx: StepContext[Deps], listed: Iterable[StackResource],
         await ctx.guard()
         await neutron.delete("floatingips", one.id)
     return [one.address for one in lost]
+
+
+def _being_made(one: StackResource) -> bool:
+    """Whether Heat has begun to make it and noted nothing of it. One that failed later has an address, noted or not."""
+    begun = one.status.startswith(("INIT", "CREATE_")) and not one.status.endswith("COMPLETE")
+    return begun and not one.physical_id and bool(one.stack_id)
 
 
 async def _marked(ctx: StepContext[Deps]) -> list[Server]:

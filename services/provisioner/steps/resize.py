@@ -9,7 +9,7 @@ from services.provisioner.factory import Deps
 from services.provisioner.steps.broken import Broken
 from services.provisioner.steps.collect import recording, shard_stacks, workers_in
 from services.provisioner.steps.create import rotated
-from services.provisioner.steps.follow import lost, seen
+from services.provisioner.steps.follow import lost
 from services.provisioner.steps.gone import MEMO, gone_workers
 from services.provisioner.steps.members import Found, look
 from services.provisioner.steps.orphans import remove_orphans
@@ -17,7 +17,7 @@ from services.provisioner.steps.rehearsal import harm
 from services.provisioner.steps.revive import may_revive
 from services.provisioner.steps.room import shortage
 from services.provisioner.steps.shards import shares_of, stay_and_absent
-from services.provisioner.steps.stall import HEARD, listen
+from services.provisioner.steps.stall import anew, listen
 from shared.db.repositories import drift, operations, stacks
 from shared.domain import names
 from shared.domain.operation import OperationState
@@ -53,7 +53,7 @@ async def resize_stack(ctx: StepContext[Deps]) -> Outcome:
     if refusal := await _refusal(ctx, heat, stack, broken):
         return Broke(f"{refusal} Nothing was changed.")
     await _update(ctx, heat, stack, broken)
-    return Done(memo={**HEARD, "seen_before": seen(stack)})
+    return Done(memo={**anew(), "seen_before": stack.seen})
 
 
 async def _broken(ctx: StepContext[Deps], heat: HeatClient, stack: Stack) -> Broken | Outcome:
@@ -65,7 +65,7 @@ async def _broken(ctx: StepContext[Deps], heat: HeatClient, stack: Stack) -> Bro
     if not gone and await _settled(ctx, stack):
         return Broken()
     busy = [one.name for one in (await shard_stacks(ctx)).values() if one.phase == "IN_PROGRESS"]
-    if busy and stack.phase != "IN_PROGRESS":
+    if busy:  # a living engine may be about to note what it has just made there
         return Wait(ctx.deps.settings.poll_seconds, note=f"Heat is still busy with {', '.join(busy)}")
     if orphans := await remove_orphans(ctx, heat):
         return Wait(ctx.deps.settings.poll_seconds, note=orphans)
@@ -123,7 +123,7 @@ async def _settled(ctx: StepContext[Deps], stack: Stack) -> bool:
     except ValueError:
         return False  # somebody else's doing
     async with ctx.deps.engine.connect() as conn:
-        if await drift.seen(conn, ctx.bay.id) not in (None, seen(stack)):
+        if await drift.seen(conn, ctx.bay.id) not in (None, stack.seen):
             return False  # somebody else has changed it since
         return await operations.state_of(conn, marked) in (OperationState.DONE, None)
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from math import ceil
+from types import MappingProxyType
 from typing import Final
 
 import structlog
@@ -19,7 +20,7 @@ from services.provisioner.factory import Deps
 from services.provisioner.steps.broken import NESTED_DEPTH, broken_members
 from services.provisioner.steps.create import opened
 from services.provisioner.steps.orphans import end_servers, remove_orphans
-from services.provisioner.steps.stall import HEARD, Silence
+from services.provisioner.steps.stall import Silence, anew
 from shared.db.repositories import stacks
 from shared.domain import names
 from shared.domain.advice import aborted
@@ -67,18 +68,20 @@ def times(ctx: StepContext[Deps]) -> int:
     return int(str(ctx.operation.memo.get("revived", 0)))
 
 
-async def revive(ctx: StepContext[Deps], heat: HeatClient, stack_id: str, why: str) -> Outcome:
-    """Take the bay's first stack up again, unless that would cost a server."""
+async def revive(
+    ctx: StepContext[Deps], heat: HeatClient, stack_id: str, why: str, memo: Mapping[str, object] = MappingProxyType({})
+) -> Outcome:
+    """Take the bay's first stack up again, unless that would cost a server; `memo` is of the silence until now."""
     stack = await heat.show(stack_id)
     if stack is None or stack.action == "DELETE":
-        return Wait(ctx.deps.settings.poll_seconds)
+        return Wait(ctx.deps.settings.poll_seconds, memo=memo)
     if lost := await remove_orphans(ctx, heat):
-        return Wait(ctx.deps.settings.poll_seconds, note=lost)
+        return Wait(ctx.deps.settings.poll_seconds, note=lost, memo=memo)
     if refusal := await take_up(ctx, heat, stack, why):
         return Broke(refusal)
     again = times(ctx) + 1
     note = f"{why}: Heat was asked to go on ({again} of {TIMES} times)."
-    return Wait(ctx.deps.settings.poll_seconds, note=note, memo={**HEARD, "revived": again})
+    return Wait(ctx.deps.settings.poll_seconds, note=note, memo={**anew(), "revived": again})
 
 
 async def take_up(ctx: StepContext[Deps], heat: HeatClient, stack: Stack, why: str) -> str | None:
@@ -118,7 +121,8 @@ async def go_on(
     """Take up those of a bay's further stacks in which nothing has happened for too long; what is to be remembered."""
     if not silence.too_long or times(ctx) >= TIMES:
         return silence.memo
-    await remove_orphans(ctx, heat)
+    if await remove_orphans(ctx, heat):
+        return silence.memo
     for one in busy:
         stack = await heat.show(one.id)
         if stack is not None and stack.status == "DELETE_IN_PROGRESS":
@@ -127,7 +131,7 @@ async def go_on(
         elif stack is not None and stack.phase == "IN_PROGRESS" and stack.operation == str(ctx.operation.id):
             refusal = await take_up(ctx, heat, stack, _SILENT)
             _log.info("shard taken up", bay=str(ctx.bay.id), stack=stack.id, refusal=refusal)
-    return {**HEARD, "revived": times(ctx) + 1}
+    return {**anew(), "revived": times(ctx) + 1}
 
 
 async def delete_again(
@@ -141,7 +145,7 @@ async def delete_again(
         _log.warning("deletion asked for again", bay=str(ctx.bay.id), stack=stack.id, status=stack.status)
         await ctx.guard()
         await heat.delete(stack.id)
-    return {**HEARD, "revived": times(ctx) + 1}
+    return {**anew(), "revived": times(ctx) + 1}
 
 
 async def _refusal(ctx: StepContext[Deps], heat: HeatClient, stack: Stack) -> str | None:

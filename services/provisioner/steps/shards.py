@@ -14,12 +14,13 @@ from services.provisioner.factory import Deps
 from services.provisioner.steps.broken import NESTED_DEPTH, broken_members
 from services.provisioner.steps.collect import shard_stacks
 from services.provisioner.steps.create import opened, rotated, send
-from services.provisioner.steps.gone import known_gone
+from services.provisioner.steps.gone import known_gone, still_there
 from services.provisioner.steps.reasons import awaited, stack_failed
 from services.provisioner.steps.rehearsal import harm
 from services.provisioner.steps.revive import go_on
 from services.provisioner.steps.stall import listen
 from shared.db.repositories import operations, stacks
+from shared.domain import names
 from shared.domain.bay import Node
 from shared.domain.errors import CloudError
 from shared.domain.operation import OperationKind
@@ -89,7 +90,7 @@ async def _settle(ctx: StepContext[Deps], shard: int, share: Share, standing: St
     """Look at one shard and do what is next; whether Heat is busy with it."""
     heat = ctx.deps.project(ctx.bay).heat
     if standing is None:
-        return await _make(ctx, shard, share) if share.count else False
+        return (await _lost(ctx, shard) or await _make(ctx, shard, share)) if share.count else False
     if standing.phase == "IN_PROGRESS":
         return await _late(ctx, standing) if ctx.operation.overdue else True
     if not share.count or standing.action == "DELETE":  # one that was to go cannot be changed: it is made anew
@@ -106,6 +107,17 @@ async def _settle(ctx: StepContext[Deps], shard: int, share: Share, standing: St
     if stack.phase == "FAILED":
         return stack_failed(ctx, stack, await heat.resources(standing.id, NESTED_DEPTH), None)
     return False
+
+
+async def _lost(ctx: StepContext[Deps], shard: int) -> Broke | None:
+    """A stack that is gone while its servers run cannot be made anew: there would be two of each."""
+    async with ctx.deps.engine.connect() as conn:
+        nodes = [one for one in await stacks.nodes_of(conn, ctx.bay.id) if place(one.position)[0] == shard]
+    there = await still_there(ctx, nodes)
+    if not there:
+        return None
+    name = stack_name(ctx.bay.stack_name, shard)
+    return Broke(f"Stack {name} not found in Heat, but {len(there)} of its servers run: delete them, and resize again.")
 
 
 async def _make(ctx: StepContext[Deps], shard: int, share: Share) -> bool | Broke:
@@ -140,7 +152,12 @@ async def _change(ctx: StepContext[Deps], shard: int, share: Share, standing: St
         return Broke(f"{refusal} Stack {standing.name} was not changed.")
     parameters = await _parameters(ctx, share.count, [*share.remove, *broken.indices])
     await ctx.guard()
-    await heat.update(standing.id, parameters=parameters, timeout_mins=ctx.bay.create_timeout or None)
+    await heat.update(
+        standing.id,
+        parameters=parameters,
+        tags=(names.TAG, names.bay_tag(ctx.bay.id)),  # somebody may have taken them off
+        timeout_mins=ctx.bay.create_timeout or None,
+    )
     return True
 
 

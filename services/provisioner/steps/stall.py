@@ -22,8 +22,10 @@ from shared.worker.outcome import StepContext
 _LOOKS: Final = 5
 """Looks within the time after which silence is too long: each costs Heat a listing of all resources."""
 
-HEARD: Final[Mapping[str, object]] = {"looked_at": None, "heard": None, "changed_at": None}
-"""The memo of who begins to listen anew."""
+
+def anew() -> dict[str, object]:
+    """The memo of who begins to listen anew, having just changed something."""
+    return {"looked_at": None, "heard": None, "changed_at": datetime.now(UTC).timestamp()}
 
 
 @dataclass(frozen=True)

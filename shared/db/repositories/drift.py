@@ -41,7 +41,7 @@ class Resting:
     stack_seen: str | None
     """How our last operation left the stack; None: nobody noted it."""
     changed: bool
-    """Whether the last operation reached its end, so that the stack has to look as noted."""
+    """Whether the last operation that changed the stack reached its end, so that the stack has to look as noted."""
     seq: int
     """Of the bay's last operation: one that began since then has another."""
     told: Mapping[str, str]
@@ -55,11 +55,13 @@ async def resting(conn: AsyncConnection, project_id: str) -> list[Resting]:
 
 
 _RESTING: Final = text("""
-    SELECT b.id, b.stack_id, b.stack_name, b.stack_seen, b.status <> 'UPDATE_FAILED' AS changed,
+    SELECT b.id, b.stack_id, b.stack_name, b.stack_seen, b.status <> 'UPDATE_FAILED' AND last.stood AS changed,
            last.seq, b.health_status_reason AS said, coalesce(n.servers, '[]'::json) AS servers
     FROM bays b
     CROSS JOIN LATERAL (
-        SELECT coalesce(max(o.seq), 0) AS seq, count(*) FILTER (WHERE o.state IN ('active', 'queued')) AS live
+        SELECT coalesce(max(o.seq), 0) AS seq, count(*) FILTER (WHERE o.state IN ('active', 'queued')) AS live,
+               coalesce((array_agg(o.state ORDER BY o.seq DESC)
+                   FILTER (WHERE o.kind NOT IN ('rotate_ca', 'rotate_credentials')))[1] = 'done', true) AS stood
         FROM operations o WHERE o.bay_id = b.id
     ) last
     LEFT JOIN LATERAL (

@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import literal, select, true
+from sqlalchemy import delete, literal, select, true
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -81,17 +81,27 @@ async def recipients(conn: AsyncConnection, bay_id: UUID, roles: Collection[str]
 
 
 async def keep(conn: AsyncConnection, bay_id: UUID, letters: Sequence[Letter]) -> None:
-    """Store letters, each in place of an earlier one to the same server."""
+    """Store letters, each in place of an earlier one to the same server, but never of one of a later generation."""
     for letter in letters:
         written = pg_insert(node_credentials).values(bay_id=bay_id, **vars(letter))
-        await conn.execute(written.on_conflict_do_update(index_elements=["bay_id", "server_id"], set_=vars(letter)))
+        not_later = node_credentials.c.generation <= letter.generation
+        await conn.execute(
+            written.on_conflict_do_update(index_elements=["bay_id", "server_id"], set_=vars(letter), where=not_later)
+        )
+
+
+async def forget(conn: AsyncConnection, bay_id: UUID) -> None:
+    """Remove the bay's letters: all who were to have them do."""
+    await conn.execute(delete(node_credentials).where(node_credentials.c.bay_id == bay_id))
 
 
 async def letter_for(conn: AsyncConnection, bay_id: UUID, server_id: str, serial: str) -> Letter | None:
-    """The letter to that server, if it is for that certificate."""
+    """The letter to that server, if it is for that certificate and the server is one of the bay's nodes."""
     table = node_credentials.c
-    query = select(table.server_id, table.generation, table.serial, table.sealed).where(
-        table.bay_id == bay_id, table.server_id == server_id, table.serial == serial
+    query = (
+        select(table.server_id, table.generation, table.serial, table.sealed)
+        .join(nodes, (nodes.c.bay_id == table.bay_id) & (nodes.c.server_id == table.server_id))
+        .where(table.bay_id == bay_id, table.server_id == server_id, table.serial == serial)
     )
     row = (await conn.execute(query)).first()
     return Letter(*row) if row else None

@@ -12,7 +12,15 @@ from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from shared.db.tables import authorities, bays, cloud_credentials, nodes, stack_renders, tombstones
+from shared.db.tables import (
+    authorities,
+    bays,
+    cloud_credentials,
+    node_credentials,
+    nodes,
+    stack_renders,
+    tombstones,
+)
 from shared.domain.bay import Node
 from shared.domain.errors import Conflict
 
@@ -75,9 +83,10 @@ async def render_of(conn: AsyncConnection, bay_id: UUID, generation: int) -> Ren
 
 
 async def replace_nodes(conn: AsyncConnection, bay_id: UUID, found: Sequence[Node]) -> None:
-    """Make the table equal to what the stack shows; rows that stay keep their age."""
+    """Make the table equal to what the stack shows; rows that stay keep their age. No letter waits for who has left."""
     ids = [node.server_id for node in found]
-    await conn.execute(delete(nodes).where(nodes.c.bay_id == bay_id, nodes.c.server_id.not_in(ids)))
+    for table in (nodes, node_credentials):
+        await conn.execute(delete(table).where(table.c.bay_id == bay_id, table.c.server_id.not_in(ids)))
     for node in found:
         values = {"bay_id": bay_id, **vars(node)}
         statement = pg_insert(nodes).values(values)
@@ -140,6 +149,20 @@ async def intend_credential(conn: AsyncConnection, *, bay_id: UUID, generation: 
     )
 
 
+async def open_intents(conn: AsyncConnection, bay_id: UUID) -> int:
+    """How many of a bay's credentials are intended and not accepted."""
+    table = cloud_credentials.c
+    query = select(func.count()).where(table.bay_id == bay_id, table.credential_id.is_(None))
+    return int(await conn.scalar(query) or 0)
+
+
+async def forget_intent(conn: AsyncConnection, bay_id: UUID, generation: int) -> None:
+    """Remove an intent of which it is sure that nothing was made for it."""
+    table = cloud_credentials.c
+    intent = (table.bay_id == bay_id, table.generation == generation, table.credential_id.is_(None))
+    await conn.execute(delete(cloud_credentials).where(*intent))
+
+
 INTENT_LIVES: Final = timedelta(seconds=100)
 """How long an intent may be waited for. Keystone has 30 s to answer, and the sweep leaves young intents alone."""
 
@@ -150,15 +173,23 @@ async def keep_credential(
     """Store the credential that was made under the intended name, with the bay or the operation that uses it.
 
     Raises:
-        Conflict: the intent is so old that the sweep may be revoking what was made.
+        Conflict: the intent is so old that the sweep may be revoking what was made, or a later generation was accepted
+            before this one, which its rotation would revoke.
     """
-    table = cloud_credentials.c
+    table, other = cloud_credentials.c, cloud_credentials.alias("other").c
+    # Not `SELECT *`: the gateway may not read what is sealed.
+    later = (
+        select(other.generation)
+        .where(other.bay_id == bay_id, other.generation > generation, other.credential_id.is_not(None))
+        .exists()
+    )
     kept = await conn.execute(
         update(cloud_credentials)
         .where(
             table.bay_id == bay_id,
             table.generation == generation,
             table.created_at > func.clock_timestamp() - INTENT_LIVES,
+            ~later,
         )
         .values(credential_id=credential_id, sealed=sealed)
     )

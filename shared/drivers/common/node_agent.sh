@@ -207,7 +207,7 @@ take_authorities() {
 # What this node looks like, and which revision of the wishes and which credential it has reached.
 report() {
     for unit in $JB_UNITS; do echo "$unit $(systemctl is-active "$unit" 2>/dev/null)"; done |
-        jq -R -s --arg revision "$1" --argjson credential "$(cat "$STATE/credential" 2>/dev/null || echo null)" '
+        jq -R -s --arg revision "$1" --argjson credential "$(grep -sx '[1-9][0-9]*' "$STATE/credential" || echo null)" '
             [split("\n")[] | select(. != "") | split(" ") | {(.[0]): .[1]}] | add // {} | {healthy: all(. == "active"),
             revision: $revision, units: ., credential_generation: $credential}' >"$WORK/report"
     case $(as_node PUT "$JB_API_URL/nodes/self" "$WORK/report") in 2??) ;; *) log "report not taken" ;; esac

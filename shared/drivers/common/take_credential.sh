@@ -4,8 +4,8 @@
 # read /etc/jeroboam/cloud-credential at each use. Marked as taken only then; a run that was cut short does it all again.
 
 generation=$(jq -r '.credential_generation // 0' "$WORK/wanted")
-taken=$(cat "$STATE/credential" 2>/dev/null) || taken=0
-if [ "$generation" = 0 ] || [ "$generation" = "$taken" ]; then exit 0; fi
+taken=$(grep -sx '[1-9][0-9]*' "$STATE/credential") || taken=0 # a file that a crash left empty is none
+[ "$generation" -gt "$taken" ] || exit 0
 
 status=$(as_node GET "$JB_API_URL/nodes/self/credential" /dev/null)
 [ "$status" = 200 ] || die "no cloud credential ($status): $(complaint)"
@@ -22,4 +22,4 @@ mv -f "$CONF/cloud-credential.new" "$CONF/cloud-credential" || die "the cloud cr
 if [ -e "$CONF/install-credential" ]; then
     sh "$CONF/install-credential" || die "the cloud credential could not be installed"
 fi
-jq -r .generation "$WORK/opened" >"$WORK/generation" && mv -f "$WORK/generation" "$STATE/credential"
+jq -r .generation "$WORK/opened" >"$WORK/generation" && sync && mv -f "$WORK/generation" "$STATE/credential"

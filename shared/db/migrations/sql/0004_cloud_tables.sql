@@ -12,6 +12,9 @@ CREATE TABLE node_credentials (
     FOREIGN KEY(bay_id) REFERENCES bays (id) ON DELETE CASCADE
 );
 
+-- For a node's newest certificate, of which a long-lived bay has many.
+CREATE INDEX certificates_by_requester ON certificates (bay_id, requester, created_at);
+
 -- Which generation of the credential a node uses, as it says; null: it never said.
 ALTER TABLE node_reports ADD COLUMN credential_generation INTEGER;
 
