@@ -100,9 +100,9 @@ async def _heard(client: type[Any]) -> set[Call]:
         if known:
             names.learn(ARGUMENT, ARGUMENT)
         made = client(session, names) if client is HeatClient else client(session)
-        for name, method in inspect.getmembers(made, inspect.iscoroutinefunction):
-            if not name.startswith("_"):
-                await _try(method)
+        for name, method in vars(client).items():
+            if inspect.iscoroutinefunction(method) and not name.startswith("_"):
+                await _try(getattr(made, name))
         found |= ears.heard
     return found
 
