@@ -74,7 +74,7 @@ SUITES = (
     Suite("api", _pytest("tests/api")),
     Suite("guide", _pytest("tests/guide", "--timeout=300")),
     Suite("fuzz", _pytest("tests/fuzz")),
-    Suite("e2e", _pytest("tests/e2e", "--timeout=300")),
+    Suite("e2e", _pytest("tests/e2e", "--timeout=600", "--numprocesses=3", "--dist=worksteal")),
     Suite("clients", _pytest("tests/clients", "--timeout=300")),
     Suite("tempest", (PYTHON, "-m", "tests.tempest")),
     Suite("kill", _pytest("tests/kill", "--timeout=600", "--numprocesses=3", "--dist=worksteal")),

@@ -57,6 +57,11 @@ class Player:
     """By server: the node and its request, which it repeats until it is answered."""
     _played: set[str] = field(default_factory=set)
 
+    @property
+    def nodes(self) -> dict[str, Node]:
+        """By server: those that have their certificates."""
+        return {server: self._booted[server][0] for server in self.issued}
+
     async def fail_from_now_on(self) -> None:
         """Let each server from now on tell Heat that it failed, also where servers boot: they take longer."""
         self._played |= {one.id for one in await self.cloud.nova.servers()}
