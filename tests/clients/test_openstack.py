@@ -202,7 +202,7 @@ REFUSED = [
     ("ca show nope", 1, "nope could not be found"),
     ("nodegroup delete {cluster} default-worker", 1, "Deleting a default nodegroup is not supported"),
     ("nodegroup show {cluster} nope", 1, "nope could not be found"),
-    ("credential rotate {cluster}", 1, "there is no credential to rotate"),
+    ("credential rotate {cluster}", 0, "there is no credential to rotate"),
     ("service list", 1, "Policy doesn't allow magnum-service:get_all to be performed"),
     ("quotas list --all-tenants", 1, "HTTP 403"),
 ]
