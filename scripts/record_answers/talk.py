@@ -123,7 +123,7 @@ class Talk:
         if content is not None:
             given |= {"Content-Type": "application/json"}
         answer = self.cloud.http.request(method, url, content=content, headers=given)
-        return Answer(answer.status_code, answer.headers, _body(answer))
+        return Answer(answer.status_code, answer.headers, body_of(answer))
 
     def _write(
         self,
@@ -170,7 +170,8 @@ def found_at(answer: Answer, where: str) -> Json:
     return value
 
 
-def _body(answer: httpx.Response) -> Json:
+def body_of(answer: httpx.Response) -> Json:
+    """The JSON of an answer, its text where it is none, None where there is nothing."""
     if not answer.content:
         return None
     try:

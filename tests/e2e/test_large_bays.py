@@ -134,8 +134,11 @@ async def test_a_further_stack_without_its_tags_keeps_its_nodes(demo: Wire, stac
     assert (wanted, there) == (LARGEST + 4, LARGEST + 4)
     assert set(held[1]) <= set(after)
     assert set(await stacks_of(demo, bay)) == {"-1", "-1-s1"}, "it has its tags again"
+    await session.call("orchestration", "PATCH", path, json={"tags": "theirs"})
     await demo("DELETE", f"/v1/clusters/{bay}")
     assert await settled(demo.client, bay) == ""
+    left = (await session.call("orchestration", "GET", "/stacks", wants_json=True)).json().docs("stacks")
+    assert further.text("id") not in {one.text("id") for one in left if one.text("stack_status") != "DELETE_COMPLETE"}
 
 
 async def served(stack: LocalStack, server: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Final, TypeVar
@@ -140,10 +140,16 @@ async def _unseen(ctx: StepContext[Deps], seen: Collection[int]) -> list[NodeInf
     ]
 
 
-async def shard_stacks(ctx: StepContext[Deps]) -> Mapping[int, StackSummary]:
-    """The bay's stacks beside the first, by shard; by their names those whose tags somebody took off."""
+async def shard_stacks(
+    ctx: StepContext[Deps], listed: Iterable[StackSummary] | None = None
+) -> Mapping[int, StackSummary]:
+    """The bay's stacks beside the first, by shard; by their names those whose tags somebody took off.
+
+    `listed` are those with the bay's tag, for who has them.
+    """
     heat = ctx.deps.project(ctx.bay).heat
-    listed = await heat.list_by_tag(names.bay_tag(ctx.bay.id))
+    if listed is None:
+        listed = await heat.list_by_tag(names.bay_tag(ctx.bay.id))
     named = {shard_of(stack.name, ctx.bay.stack_name): stack for stack in listed}
     found = {shard: stack for shard, stack in named.items() if shard}
     for shard in sorted(await _expected(ctx) - {0, *found}):
@@ -156,11 +162,11 @@ async def shard_stacks(ctx: StepContext[Deps]) -> Mapping[int, StackSummary]:
 
 
 async def _expected(ctx: StepContext[Deps]) -> set[int]:
-    """The shards that have nodes, and those that a bay that was made should have."""
+    """The shards that have nodes, and for a resize those that it passes through."""
     async with ctx.deps.engine.connect() as conn:
         nodes = await stacks.nodes_of(conn, ctx.bay.id)
     shards = {place(node.position)[0] for node in nodes}
-    if ctx.operation.kind is not OperationKind.CREATE:
+    if ctx.operation.kind is OperationKind.RESIZE:
         shards |= set(range(len(spread(max(ctx.bay.node_count, node_count_of(ctx.operation.request))))))
     return shards
 

@@ -18,7 +18,7 @@ from cloudsim.identity import tokens
 from cloudsim.identity.state import Assignment, Project, User
 from cloudsim.world import CloudsimSettings, World
 from scripts.record_answers.placeholders import PLACEHOLDER, filled
-from scripts.record_answers.talk import HEADERS
+from scripts.record_answers.talk import HEADERS, body_of
 from tests.cloudsim.recorded.compare import Bound, Difference, Found, differences, shapes
 
 HERE: Final = Path(__file__).parent
@@ -104,7 +104,7 @@ class Replay:
     def _is(self, answer: httpx.Response, where: str, value: Any) -> bool:
         if where == "status":
             return bool(answer.status_code == value)
-        found = _body(answer)
+        found = body_of(answer)
         for part in where.split("."):
             found = found.get(part) if isinstance(found, Mapping) else None
         return bool(found == value)
@@ -114,7 +114,7 @@ class Replay:
             note = f"{step['status']} in the recording, {answer.status_code} here: {answer.text[:300]}"
             return [Difference("is", "status", note)]
         here = {name: answer.headers[name] for name in HEADERS if name in answer.headers}
-        body = _body(answer)
+        body = body_of(answer)
         if "content-type" in answer.headers and body is not None:
             here["content-type"] = answer.headers["content-type"].split(";")[0]
         found = differences(step["answer_headers"], here, self.bound, "headers")
@@ -215,15 +215,6 @@ def _take(recorded: Any, actual: Any, where: str) -> tuple[Any, Any, Found]:
         return {**recorded, name: inner}, {**actual, name: ours}, found
     found = shapes(recorded[name], actual[name], name) if actual[name] else [Difference("lacks", f"{name}[]")]
     return {**recorded, name: []}, {**actual, name: []}, found
-
-
-def _body(answer: httpx.Response) -> Any:
-    if not answer.content:
-        return None
-    try:
-        return json.loads(answer.content)
-    except ValueError:
-        return answer.text
 
 
 __all__ = ["PLACEHOLDER", "Outcome", "Replay", "conversations", "replay", "steps_of"]
