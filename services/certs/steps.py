@@ -16,6 +16,7 @@ from uuid import uuid4
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_private_key
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.certs import rotation
 from services.certs.authority import make_authority, new_authority_key
 from services.certs.factory import Deps
 from services.certs.key_store import KeyOwner
@@ -71,6 +72,10 @@ async def destroy_authorities(ctx: StepContext[Deps]) -> Outcome:
 STEPS: Final[Mapping[str, StepFunction[Deps]]] = {
     "create.authorities": create_authorities,
     "delete.authorities": destroy_authorities,
+    "rotate_ca.make": rotation.make_authorities,
+    "rotate_ca.trust": rotation.await_trust,
+    "rotate_ca.reissue": rotation.await_certificates,
+    "rotate_ca.drop": rotation.await_drop,
 }
 
 

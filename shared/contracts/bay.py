@@ -104,6 +104,22 @@ class BayCredentialsRotated(OperationMessage):
     owner: ClassVar[str] = "provisioner"
 
 
+class BayCaRotationRequested(OperationMessage):
+    """The bay is to have other certificate authorities, or the rotation that was begun is to be finished or undone."""
+
+    name: ClassVar[str] = "bay.ca.rotation.requested"
+    version: ClassVar[int] = 1
+    owner: ClassVar[str] = "api"
+
+
+class BayCaRotated(OperationMessage):
+    """Every node of the bay uses and trusts one generation of authorities: the new one, or the old one after all."""
+
+    name: ClassVar[str] = "bay.ca.rotated"
+    version: ClassVar[int] = 1
+    owner: ClassVar[str] = "certs"
+
+
 class BayDeleteRequested(OperationMessage):
     """The bay is to go; its stack is removed first."""
 

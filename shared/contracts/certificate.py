@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, ClassVar
 from uuid import UUID
 
@@ -25,6 +25,21 @@ class CertificateSignRequested(Message):
     """Row of `sign_requests` to look at."""
     reply_to: Annotated[str, Field(min_length=1, max_length=255)]
     """Address of the reply queue of the gateway process that waits."""
+
+
+class BayAuthoritiesExpiring(Message):
+    """The bay's authorities end soon, and with them all that they signed: rotate them. Told once a generation."""
+
+    name: ClassVar[str] = "bay.authorities.expiring"
+    version: ClassVar[int] = 1
+    owner: ClassVar[str] = "certs"
+
+    bay_id: UUID
+    """Bay whose authorities end."""
+    generation: Annotated[int, Field(ge=1)]
+    """Which generation of them."""
+    not_after: datetime
+    """When the first of them ends."""
 
 
 class CertificateSigned(Message):

@@ -26,12 +26,15 @@ MESSAGES: Final[tuple[type[Message], ...]] = (
     bay.BayResized,
     bay.BayCredentialsRotationRequested,
     bay.BayCredentialsRotated,
+    bay.BayCaRotationRequested,
+    bay.BayCaRotated,
     bay.BayDeleteRequested,
     bay.BayStackDeleted,
     bay.BayAuthoritiesDestroyed,
     bay.BayDeleted,
     certificate.CertificateSignRequested,
     certificate.CertificateSigned,
+    certificate.BayAuthoritiesExpiring,
     node.NodeAttestRequested,
     node.NodeAttested,
     node.NodeAttestDecided,
@@ -41,6 +44,7 @@ CONSUMERS: Final[Mapping[str, tuple[type[Message], ...]]] = MappingProxyType(
     {
         "certs": (
             bay.BayCreateRequested,
+            bay.BayCaRotationRequested,
             bay.BayStackDeleted,
             certificate.CertificateSignRequested,
             node.NodeAttested,

@@ -32,8 +32,37 @@ authorities = Table(
     Column("certificate", Text, nullable=False),
     Column("not_after", DateTime(timezone=True), nullable=False),
     created(),
+    Column("retired_at", DateTime(timezone=True)),
+    Column("warned_at", DateTime(timezone=True)),
     UniqueConstraint("bay_id", "kind", "generation", name="authorities_one_per_kind"),
 )
+"""A bay trusts those that are not retired; `warned_at`: when somebody was told that it ends soon."""
+
+authority_rotations = Table(
+    "authority_rotations",
+    metadata,
+    bay_column(primary_key=True),
+    Column("generation", Integer, nullable=False),
+    Column("previous", Integer, nullable=False),
+    Column("target", Integer, nullable=False),
+    Column("phase", Text, nullable=False),
+    Column("started_at", DateTime(timezone=True), nullable=False, server_default=now),
+    CheckConstraint("phase IN ('trust', 'reissue', 'drop')", name="authority_rotations_phase"),
+    CheckConstraint("target IN (generation, previous)", name="authority_rotations_target"),
+)
+"""A rotation that is not over, at most one a bay: from `previous` to `generation`; `target` is what shall remain."""
+
+rotation_turns = Table(
+    "rotation_turns",
+    metadata,
+    bay_column(primary_key=True),
+    Column("server_id", Text, primary_key=True),
+    Column("phase", Text, nullable=False),
+    Column("target", Integer, nullable=False),
+    Column("given_at", DateTime(timezone=True), nullable=False, server_default=now),
+    CheckConstraint("phase IN ('trust', 'reissue', 'drop')", name="rotation_turns_phase"),
+)
+"""How far a node may go in its bay's rotation."""
 
 authority_keys = Table(
     "authority_keys",
@@ -99,6 +128,7 @@ sign_requests = Table(
     Column("attestation_id", UUID(as_uuid=True), ForeignKey("attestations.id", ondelete="CASCADE")),
     created(),
     Column("expires_at", DateTime(timezone=True), nullable=False),
+    Column("validity_seconds", Integer),
     CheckConstraint("state IN ('pending', 'signed', 'refused', 'expired')", name="sign_requests_state"),
     Index("sign_requests_repeat", "bay_id", "requester", "csr_digest"),
     Index("sign_requests_by_attestation", "attestation_id", postgresql_where=text("attestation_id IS NOT NULL")),

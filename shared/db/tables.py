@@ -27,8 +27,10 @@ from shared.db.certificate_tables import (
     attestations,
     authorities,
     authority_keys,
+    authority_rotations,
     certificate_audit,
     certificates,
+    rotation_turns,
     sign_requests,
 )
 from shared.db.columns import bay_column, created, id_column, json_column, metadata, now
@@ -37,6 +39,7 @@ __all__ = [
     "attestations",
     "authorities",
     "authority_keys",
+    "authority_rotations",
     "bay_history",
     "baymodels",
     "bays",
@@ -52,6 +55,7 @@ __all__ = [
     "operations",
     "outbox",
     "quotas",
+    "rotation_turns",
     "services",
     "sign_requests",
     "stack_renders",
@@ -314,8 +318,10 @@ node_reports = Table(
     json_column("units"),
     Column("reported_at", DateTime(timezone=True), nullable=False, server_default=now),
     Column("credential_generation", Integer),
+    Column("authority_generation", Integer),
+    Column("problem", Text),
 )
-"""What each node last said of itself."""
+"""What each node last said of itself; `authority_generation` is that of the certificate it proved itself with."""
 
 node_credentials = Table(
     "node_credentials",

@@ -151,6 +151,20 @@ FLOWS: dict[OperationKind, Flow] = {
             handovers={},
         ),
         Flow(
+            OperationKind.ROTATE_CA,
+            (
+                Step("rotate_ca.make", _C, "Make the bay's new certificate authorities"),
+                Step("rotate_ca.trust", _C, "Wait for the nodes to trust the new authorities beside the old ones"),
+                Step("rotate_ca.reissue", _C, "Wait for the nodes to use certificates of the new authorities"),
+                Step("rotate_ca.drop", _C, "Wait for the nodes to trust only the authorities that stay"),
+            ),
+            done=BayEvent.UPDATED,
+            broke=BayEvent.UPDATE_BROKE,
+            requested="bay.ca.rotation.requested",
+            finished="bay.ca.rotated",
+            handovers={},
+        ),
+        Flow(
             OperationKind.DELETE,
             (
                 Step("delete.credentials", _P, "Revoke the nodes' cloud credential"),

@@ -26,10 +26,11 @@ Busy = Literal["queue", "refuse"]
 
 
 class Door(StrEnum):
-    """What a request is, to Magnum's table; the value is the verb of its refusal. Rotating a CA counts as updating."""
+    """What a request is, to Magnum's table; the value is the verb of its refusal."""
 
     UPDATE = "Updating"
     ROTATE = "Rotating the credential of"
+    ROTATE_CA = "Rotating the certificate authority of"
     RESIZE = "Resizing"
     UPGRADE = "Upgrading"
 
@@ -51,6 +52,7 @@ class Live:
 
 _STANDS = frozenset({BayStatus.CREATE_COMPLETE, BayStatus.UPDATE_COMPLETE})
 _PUSHES_AGAIN = frozenset({BayStatus.UPDATE_IN_PROGRESS, BayStatus.UPDATE_FAILED})
+_REPAIRS = frozenset({Door.ROTATE, Door.ROTATE_CA})
 _UNDER_WAY = frozenset({BayStatus.CREATE_IN_PROGRESS, BayStatus.UPDATE_IN_PROGRESS})
 
 
@@ -58,12 +60,13 @@ def takes(door: Door, status: BayStatus, busy: Busy) -> bool:
     """Whether a request is accepted in that state of the bay.
 
     A resize is taken after a failed change too, so that an autoscaler can push again; other changes are not
-    (docs/decisions/0007), but for a rotation of the credential, which may be what repairs the bay.
+    (docs/decisions/0007), but for rotations: that of the credential may be what repairs the bay, and that of the
+    authority is finished or undone by asking again.
     """
     return (
         status in _STANDS
         or (door is Door.RESIZE and status in _PUSHES_AGAIN)
-        or (door is Door.ROTATE and status is BayStatus.UPDATE_FAILED)
+        or (door in _REPAIRS and status is BayStatus.UPDATE_FAILED)
         or (busy == "queue" and status in _UNDER_WAY)
     )
 

@@ -26,7 +26,12 @@ from shared.contracts.envelope import is_expired
 GOLDEN = Path(__file__).with_name("golden")
 UPDATE = os.environ.get("JEROBOAM_UPDATE_GOLDEN") == "1"
 
-OTHER_FIELDS = {"reason": "no valid host", "reply_to": "jeroboam.reply.api.1"}
+OTHER_FIELDS = {
+    "generation": 2,
+    "not_after": "2031-01-01T00:00:00Z",
+    "reason": "no valid host",
+    "reply_to": "jeroboam.reply.api.1",
+}
 
 
 def example(cls: type[Message]) -> Message:
@@ -73,6 +78,9 @@ def test_the_message_list() -> None:
         "bay.resize.requested": ("api", ("scaler",)),
         "bay.resize.planned": ("scaler", ("provisioner",)),
         "bay.resized": ("provisioner", ("scaler",)),
+        "bay.ca.rotation.requested": ("api", ("certs",)),
+        "bay.ca.rotated": ("certs", ()),
+        "bay.authorities.expiring": ("certs", ()),
         "bay.credentials.rotation.requested": ("api", ("provisioner",)),
         "bay.credentials.rotated": ("provisioner", ()),
         "bay.delete.requested": ("api", ("provisioner",)),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -13,11 +12,12 @@ from services.api import node_proof
 from services.api.errors import NotProven
 from services.api.factory import Context
 from shared.contracts.http.nodes import NodeCredentialOut, NodeReport, NodeSelfOut
-from shared.db.repositories import authorities, node_calls, node_credentials
+from shared.db.repositories import authorities, node_calls, node_credentials, rotations
 from shared.db.repositories.attestations import requester_of
 from shared.db.repositories.authorities import KINDS
 from shared.db.repositories.node_calls import IssuedCertificate
 from shared.db.repositories.sign_requests import NODE_PREFIX
+from shared.domain import rotation as rotation_rules
 from shared.domain.errors import NotFound
 from shared.domain.node_profiles import NODE
 from shared.pki_client import ChainError, verify_chain
@@ -77,17 +77,25 @@ async def known_node(context: Context, request: Request) -> Node:
 async def wishes(context: Context, node: Node) -> tuple[NodeSelfOut, str]:
     """What is wanted of the node, and its ETag."""
     async with context.engine.connect() as conn:
-        trusted = await authorities.trusted(conn, node.bay_id, KINDS[0])
+        trusted = await authorities.trusted(conn, node.bay_id, *KINDS)
+        rotation = await rotations.of(conn, node.bay_id)
+        turn = await rotations.turn_of(conn, node.bay_id, node.server_id) if rotation else None
         active = await node_calls.operation_active(conn, node.bay_id)
         letter = await node_credentials.letter_for(conn, node.bay_id, node.server_id, node.certificate.serial)
-    ca_pem = "".join(one.certificate for one in trusted)
-    revision = hashlib.sha256(ca_pem.encode()).hexdigest()[:16]
+    own = node.certificate.generation
+    if rotation:
+        generations = rotation_rules.trusted(rotation, turn, own)
+        trusted = [one for one in trusted if one.generation in generations]
+    renew = node.renew or (rotation is not None and rotation_rules.renews(rotation, turn, own))
+    bundles = {kind: "".join(one.certificate for one in trusted if one.kind == kind) for kind in KINDS}
+    revision = rotation_rules.revision_of(one.certificate for one in trusted)
     waiting = letter.generation if letter else 0
-    flags = f"{'-renew' if node.renew else ''}{'-active' if active else ''}{f'-credential{waiting}' if waiting else ''}"
+    flags = f"{'-renew' if renew else ''}{'-active' if active else ''}{f'-credential{waiting}' if waiting else ''}"
     wanted = NodeSelfOut(
         revision=revision,
-        ca_pem=ca_pem,
-        renew=node.renew,
+        ca_pem=bundles[KINDS[0]],
+        authorities=bundles,
+        renew=renew,
         operation_active=active,
         credential_generation=waiting,
     )
@@ -118,6 +126,8 @@ async def report(context: Context, node: Node, said: NodeReport) -> None:
             revision=said.revision,
             units=said.units,
             credential_generation=said.credential_generation,
+            authority_generation=node.certificate.generation,
+            problem=said.problem,
         )
 
 

@@ -57,6 +57,9 @@ class NodeSelfOut(BaseModel):
 
     revision: str
     ca_pem: str
+    """The authorities of the cluster itself to trust now, one after the other."""
+    authorities: Mapping[str, str]
+    """By kind, the same for each authority of the bay; `kubernetes` is `ca_pem`."""
     renew: bool
     operation_active: bool
     credential_generation: int = 0
@@ -83,3 +86,5 @@ class NodeReport(WireBody):
     ] = Field(default_factory=dict)
     credential_generation: Annotated[int | None, Field(ge=0, le=LARGEST)] = None
     """Of the cloud credential that it uses, once it was given another one than it was born with."""
+    problem: Annotated[str | None, Field(max_length=500)] = None
+    """Why it has not done what is wanted of it."""

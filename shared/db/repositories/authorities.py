@@ -7,11 +7,12 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Row, delete, func, insert, select
+from sqlalchemy import Row, case, delete, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from shared.db.tables import authorities, authority_keys, certificate_audit
+from shared.db.tables import authorities, authority_keys, authority_rotations, certificate_audit
+from shared.domain.rotation import Phase
 
 KINDS: Final = ("kubernetes", "etcd", "front_proxy")
 """The authorities of a bay; the first is the cluster's own. `front-proxy` at the API means the last (contract §5.2)."""
@@ -67,11 +68,14 @@ _PUBLIC = (
 )
 
 
+_TRUSTED = authorities.c.retired_at.is_(None)
+
+
 async def current(conn: AsyncConnection, bay_id: UUID, kind: str) -> Authority | None:
-    """The newest authority of that kind, None when the bay has none (yet)."""
+    """The newest authority of that kind that is not retired, None when the bay has none (yet)."""
     query = (
         select(*_PUBLIC)
-        .where(authorities.c.bay_id == bay_id, authorities.c.kind == kind)
+        .where(authorities.c.bay_id == bay_id, authorities.c.kind == kind, _TRUSTED)
         .order_by(authorities.c.generation.desc())
         .limit(1)
     )
@@ -80,20 +84,46 @@ async def current(conn: AsyncConnection, bay_id: UUID, kind: str) -> Authority |
 
 
 async def current_all(conn: AsyncConnection, bay_id: UUID) -> dict[str, Authority]:
-    """The newest authority of each of `KINDS` that the bay has, by kind."""
-    mine = authorities.c.bay_id == bay_id, authorities.c.kind.in_(KINDS)
+    """The newest authority of each of `KINDS` that the bay has and that is not retired, by kind."""
+    mine = authorities.c.bay_id == bay_id, authorities.c.kind.in_(KINDS), _TRUSTED
     query = select(*_PUBLIC).where(*mine).order_by(authorities.c.generation)
     return {row.kind: Authority(*row) for row in await conn.execute(query)}
 
 
-async def trusted(conn: AsyncConnection, bay_id: UUID, kind: str) -> list[Authority]:
-    """Every authority of that kind that the bay trusts now, oldest first: during a rotation the old and the new."""
+async def trusted(conn: AsyncConnection, bay_id: UUID, *kinds: str) -> list[Authority]:
+    """The authorities of these kinds that the bay trusts now, oldest first: during a rotation the old and the new."""
     query = (
         select(*_PUBLIC)
-        .where(authorities.c.bay_id == bay_id, authorities.c.kind == kind, authorities.c.not_after > func.now())
-        .order_by(authorities.c.generation)
+        .where(
+            authorities.c.bay_id == bay_id,
+            authorities.c.kind.in_(kinds),
+            authorities.c.not_after > func.now(),
+            _TRUSTED,
+        )
+        .order_by(authorities.c.generation, authorities.c.kind)
     )
     return [Authority(*row) for row in await conn.execute(query)]
+
+
+async def generations(conn: AsyncConnection, bay_id: UUID) -> list[int]:
+    """Every generation of authorities that the bay ever had, oldest first."""
+    mine = authorities.c.bay_id == bay_id, authorities.c.kind.in_(KINDS)
+    return list(
+        await conn.scalars(select(authorities.c.generation).where(*mine).distinct().order_by(authorities.c.generation))
+    )
+
+
+async def retire(conn: AsyncConnection, bay_id: UUID, generation: int) -> list[UUID]:
+    """The bay trusts the authorities of that generation no more, and their keys are gone from here; their ids."""
+    mine = authorities.c.bay_id == bay_id, authorities.c.generation == generation, authorities.c.kind.in_(KINDS)
+    retired = await conn.scalars(
+        update(authorities).where(*mine, _TRUSTED).values(retired_at=func.now()).returning(authorities.c.id)
+    )
+    ids = list(retired)
+    if ids:
+        await conn.execute(delete(authority_keys).where(authority_keys.c.authority_id.in_(ids)))
+        await audit(conn, bay_id, "authorities retired", detail=f"generation {generation}")
+    return ids
 
 
 async def get(conn: AsyncConnection, authority_id: UUID) -> Authority | None:
@@ -103,11 +133,16 @@ async def get(conn: AsyncConnection, authority_id: UUID) -> Authority | None:
 
 
 async def for_signing(conn: AsyncConnection, bay_id: UUID, kind: str) -> Authority | None:
-    """The newest authority of that kind that has its key and is still valid; None when there is none."""
+    """The authority of that kind that signs now: the newest that has its key and is still valid, and during a rotation
+    the one whose turn it is (`shared.domain.rotation.Rotation.signing`); None when there is none."""
+    rotation = authority_rotations.c
+    signs = case((rotation.phase == Phase.TRUST.value, rotation.previous), else_=rotation.target)
     query = (
         select(*_PUBLIC)
         .join(authority_keys, authority_keys.c.authority_id == authorities.c.id)
+        .outerjoin(authority_rotations, rotation.bay_id == authorities.c.bay_id)
         .where(authorities.c.bay_id == bay_id, authorities.c.kind == kind, authorities.c.not_after > func.now())
+        .where(_TRUSTED, or_(rotation.bay_id.is_(None), authorities.c.generation == signs))
         .order_by(authorities.c.generation.desc())
         .limit(1)
     )

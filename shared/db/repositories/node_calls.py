@@ -30,6 +30,7 @@ class IssuedCertificate:
     not_before: datetime
     not_after: datetime
     authority_pem: str
+    generation: int
     now: datetime
 
 
@@ -47,6 +48,7 @@ async def issued(conn: AsyncConnection, serial: str, profile: str) -> IssuedCert
             certificates.c.not_before,
             certificates.c.not_after,
             authorities.c.certificate,
+            authorities.c.generation,
             func.now(),
         )
         .join(authorities, authorities.c.id == certificates.c.authority_id)
@@ -55,6 +57,7 @@ async def issued(conn: AsyncConnection, serial: str, profile: str) -> IssuedCert
             certificates.c.profile == profile,
             certificates.c.state == CertificateState.ISSUED.value,
             authorities.c.not_after > func.now(),
+            authorities.c.retired_at.is_(None),
         )
     )
     row = (await conn.execute(query)).first()
@@ -76,6 +79,8 @@ async def report(
     revision: str,
     units: Mapping[str, str],
     credential_generation: int | None,
+    authority_generation: int,
+    problem: str | None,
 ) -> bool:
     """Keep what a node says of itself; False when that was known already and nothing was written."""
     table = node_reports.c
@@ -84,11 +89,13 @@ async def report(
         "revision": revision,
         "units": dict(units),
         "credential_generation": credential_generation,
+        "authority_generation": authority_generation,
+        "problem": problem,
     }
     known = select(table.server_id).where(
         table.bay_id == bay_id,
         table.server_id == server_id,
-        *(table[name] == value for name, value in said.items()),
+        *(table[name].is_not_distinct_from(value) for name, value in said.items()),
         table.reported_at > func.now() - REPORT_AGES,
     )
     if await conn.scalar(known) is not None:

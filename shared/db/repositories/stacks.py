@@ -105,15 +105,13 @@ async def nodes_of(conn: AsyncConnection, bay_id: UUID) -> list[Node]:
 
 
 async def authority_certificate(conn: AsyncConnection, bay_id: UUID, kind: str = "kubernetes") -> str | None:
-    """The public certificate of a bay's newest authority of that kind."""
+    """The public certificates of a bay's authorities of that kind, the oldest first: two during a rotation."""
     query = (
         select(authorities.c.certificate)
-        .where(authorities.c.bay_id == bay_id, authorities.c.kind == kind)
-        .order_by(authorities.c.generation.desc())
-        .limit(1)
+        .where(authorities.c.bay_id == bay_id, authorities.c.kind == kind, authorities.c.retired_at.is_(None))
+        .order_by(authorities.c.generation)
     )
-    found: str | None = await conn.scalar(query)
-    return found
+    return "".join(await conn.scalars(query)) or None
 
 
 async def credential_of(conn: AsyncConnection, bay_id: UUID, generation: int | None = None) -> Credential | None:

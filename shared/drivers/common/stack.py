@@ -37,7 +37,7 @@ _BAY: Final = "bay.yaml"
 _SHARD: Final = "shard.yaml"
 """The template of a bay's further stacks; it lies among the files of the first, so that the bay keeps it (rule 6)."""
 _CREDENTIAL: Final = re.compile(r"(?:[A-Za-z0-9_.~=+/-]|@(?!@))+")
-_KINDS: Final = frozenset({"create", "resize", "rotate_credentials", "delete"})
+_KINDS: Final = frozenset({"create", "resize", "rotate_ca", "rotate_credentials", "delete"})
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,8 @@ class MesosUbuntu(StackDriver):
         master_ports="mesos_master_ports",
     )
     docker_on_masters: ClassVar[bool] = False
+    # No service of such a bay uses certificates; Magnum refuses their rotation.
+    kinds: ClassVar[frozenset[str]] = StackDriver.kinds - {"rotate_ca"}
     support: ClassVar[Support] = Support(
         network_drivers=("docker",),
         volume_drivers=("rexray",),

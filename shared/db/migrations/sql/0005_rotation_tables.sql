@@ -1,0 +1,40 @@
+-- Frozen: a later change is a later migration.
+
+-- A bay trusts its authorities that are not retired; and when somebody was told that one ends soon.
+ALTER TABLE authorities
+    ADD COLUMN retired_at TIMESTAMP WITH TIME ZONE,
+    ADD COLUMN warned_at TIMESTAMP WITH TIME ZONE;
+
+-- A rotation that is not over: from generation "previous" to "generation"; "target" is the one that shall remain.
+CREATE TABLE authority_rotations (
+    bay_id UUID NOT NULL,
+    generation INTEGER NOT NULL,
+    previous INTEGER NOT NULL,
+    target INTEGER NOT NULL,
+    phase TEXT NOT NULL,
+    started_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    PRIMARY KEY (bay_id),
+    FOREIGN KEY(bay_id) REFERENCES bays (id) ON DELETE CASCADE,
+    CONSTRAINT authority_rotations_phase CHECK (phase IN ('trust', 'reissue', 'drop')),
+    CONSTRAINT authority_rotations_target CHECK (target IN (generation, previous))
+);
+
+-- How far a node may go in it.
+CREATE TABLE rotation_turns (
+    bay_id UUID NOT NULL,
+    server_id TEXT NOT NULL,
+    phase TEXT NOT NULL,
+    target INTEGER NOT NULL,
+    given_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    PRIMARY KEY (bay_id, server_id),
+    FOREIGN KEY(bay_id) REFERENCES bays (id) ON DELETE CASCADE,
+    CONSTRAINT rotation_turns_phase CHECK (phase IN ('trust', 'reissue', 'drop'))
+);
+
+-- Of which generation the certificate is that a node proved itself with, and why it did not do what is wanted of it.
+ALTER TABLE node_reports
+    ADD COLUMN authority_generation INTEGER,
+    ADD COLUMN problem TEXT;
+
+-- How long a certificate is wanted for; null: as long as the settings say.
+ALTER TABLE sign_requests ADD COLUMN validity_seconds INTEGER;
