@@ -27,6 +27,11 @@ GOLDEN = Path(__file__).with_name("golden")
 UPDATE = os.environ.get("JEROBOAM_UPDATE_GOLDEN") == "1"
 
 OTHER_FIELDS = {
+    "reason": "no valid host",
+    "reply_to": "jeroboam.reply.api.1",
+    "generation": 2,
+    "not_after": datetime(2031, 1, 1, tzinfo=UTC),
+}
     "generation": 2,
     "not_after": "2031-01-01T00:00:00Z",
     "reason": "no valid host",
