@@ -32,11 +32,6 @@ OTHER_FIELDS = {
     "generation": 2,
     "not_after": datetime(2031, 1, 1, tzinfo=UTC),
 }
-    "generation": 2,
-    "not_after": "2031-01-01T00:00:00Z",
-    "reason": "no valid host",
-    "reply_to": "jeroboam.reply.api.1",
-}
 
 
 def example(cls: type[Message]) -> Message:
