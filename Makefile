@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check lint type layers format generate fuzz test-tempest test-kill test-nodes test-heat-matrix test-realcloud new-driver wheel lock clean
+.PHONY: help demo up test check lint type layers format generate fuzz test-tempest test-kill test-nodes test-heat-matrix test-realcloud bench-signing new-driver wheel lock clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -61,6 +61,9 @@ test-heat-matrix: $(VENV)/dev  ## Every cell of every driver on a real Heat; DRI
 
 test-realcloud: $(VENV)/dev  ## Our services on a real OpenStack, a bay of each driver; DRIVERS=name,name for some
 	@JEROBOAM_REALCLOUD="$(or $(DRIVERS),all)" $(BIN)/python -m scripts.test realcloud
+
+bench-signing: $(VENV)/dev  ## What a signature costs, beside `openssl speed` (about 80 s)
+	@$(BIN)/python -m benchmarks.signing
 
 new-driver: $(VENV)/dev  ## The beginning of a driver: NAME=nomad_debian KEY=vm,debian,nomad
 	@$(BIN)/python -m scripts.new_driver "$(NAME)" --key "$(KEY)"

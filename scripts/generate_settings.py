@@ -8,7 +8,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -100,15 +99,22 @@ def _value(field: FieldInfo, shape: Mapping[str, Any]) -> str:
     """The kind of value and its bounds, as the JSON schema knows them; an optional one by its other half."""
     options: list[Mapping[str, Any]] = list(shape.get("anyOf", ()))
     inner = next((one for one in options if one.get("type") != "null"), shape)
-    words = {"integer": "whole number", "number": "number", "array": "CIDRs, with commas", "boolean": "true or false"}
+    words = {"integer": "whole number", "number": "number", "boolean": "true or false", "array": _several(inner)}
     kind = {"path": "path"}.get(str(inner.get("format")), words.get(str(inner.get("type")), "text"))
     bounds = [
         f"{sign} {inner[key]:g}"
         for key, sign in (("exclusiveMinimum", ">"), ("minimum", "≥"), ("maximum", "≤"))
         if key in inner
     ]
-    secret = ["secret"] if field.annotation in {SecretStr, SecretStr | None} or not field.repr else []
+    secret = ["secret"] if "SecretStr" in str(field.annotation) or not field.repr else []
     return ", ".join([kind, *bounds, *secret])
+
+
+def _several(shape: Mapping[str, Any]) -> str:
+    """The values of a list."""
+    of: Mapping[str, Any] = shape.get("items", {})
+    kind = "CIDRs" if "anyOf" in of else {"path": "paths"}.get(str(of.get("format")), "texts")
+    return f"{kind}, with commas"
 
 
 def _cell(text: str) -> str:

@@ -80,6 +80,7 @@ SUITES = (
     Suite("kill", _pytest("tests/kill", "--timeout=600", "--numprocesses=3", "--dist=worksteal")),
     Suite("deploy", _pytest("tests/deploy")),
     Suite("pairwise", _pytest("tests/pairwise", "--timeout=300")),
+    Suite("native", _pytest("tests/native", "--timeout=300")),
     Suite("nodes", _pytest("tests/nodes", "--timeout=600")),
     Suite(
         "realcloud", _pytest("tests/realcloud", "tests/certs/test_barbican.py", "-m", "real_cloud", "--timeout=1800")

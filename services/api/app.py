@@ -32,6 +32,7 @@ from services.api.routers import (
     stats,
 )
 from services.api.settings import ApiSettings
+from services.api.throttle import Accounts, Throttle
 from shared.domain.errors import JeroboamError
 
 _log = structlog.get_logger(__name__)
@@ -59,7 +60,8 @@ def make_app(settings: ApiSettings) -> ASGIApp:
         swagger_ui_oauth2_redirect_url=None,
     )
     for module in (
-        *(root, bays, events, baymodels, nodegroups, certificates, credentials),
+        certificates,  # first, since routes are tried one after the other and signing is the hottest
+        *(root, bays, events, baymodels, nodegroups, credentials),
         *(quotas, stats, mservices, federations, nodes, leftovers),
     ):
         app.include_router(module.router)
@@ -71,7 +73,9 @@ def make_app(settings: ApiSettings) -> ASGIApp:
     def context() -> Context:
         return cast("Context", app.state.context)
 
-    return Door(app, validator=lambda: context().cloud.validator, public_url=settings.public_url)
+    door = Door(app, validator=lambda: context().cloud.validator, public_url=settings.public_url)
+    accounts = Accounts(most=settings.refused_csrs, seconds=settings.refused_csr_seconds)
+    return Throttle(door, accounts=accounts, refusals=lambda: context().refusals)
 
 
 async def _rendered(_request: Request, error: Exception) -> Response:

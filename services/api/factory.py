@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.api.policy import Policy
+from services.api.refusals import Refusals
 from services.api.replies import Replies
 from services.api.settings import ApiSettings
+from services.api.sign_path import SignPath
 from services.api.usecases.events import Hub
 from shared.bus import make_bus
 from shared.bus.notifications import open_notifier
@@ -38,6 +40,8 @@ class Context:
     relay: OutboxRelay
     cloud: Cloud
     replies: Replies
+    sign_path: SignPath
+    refusals: Refusals
     policy: Policy
     events: Hub
     seal_public_key: str | None = field(repr=False)
@@ -74,6 +78,8 @@ async def open_context(settings: ApiSettings) -> AsyncIterator[Context]:
     async with contextlib.AsyncExitStack() as closing:
         closing.push_async_callback(engine.dispose)
         closing.push_async_callback(reader.close)
+        refusals = Refusals(engine, every=settings.refused_csr_seconds)
+        closing.push_async_callback(refusals.close)
         events = Hub(reader, most=settings.events_streams)
         closing.push_async_callback(events.close)
         closing.push_async_callback(cloud.close)
@@ -82,8 +88,24 @@ async def open_context(settings: ApiSettings) -> AsyncIterator[Context]:
         relay = OutboxRelay(engine, bus, service=SERVICE, notifier=notifier)
         await bus.start()
         replies.address = await bus.open_reply_queue(replies.arrived)
+        sign_path = SignPath(engine, reader, bus, replies)
+        closing.push_async_callback(sign_path.close)
         closing.push_async_callback(_stop, asyncio.create_task(relay.run()))
-        yield Context(settings, engine, reader, bus, relay, cloud, replies, policy, events, settings.seal_public_key)
+        closing.push_async_callback(_stop, asyncio.create_task(refusals.run()))
+        yield Context(
+            settings=settings,
+            engine=engine,
+            reader=reader,
+            bus=bus,
+            relay=relay,
+            cloud=cloud,
+            replies=replies,
+            sign_path=sign_path,
+            refusals=refusals,
+            policy=policy,
+            events=events,
+            seal_public_key=settings.seal_public_key,
+        )
 
 
 async def _stop(task: asyncio.Task[None]) -> None:

@@ -90,6 +90,7 @@ _ACTIONS: Final[Mapping[str, Mapping[str, str]]] = {
     "nodegroup": {**dict.fromkeys(("get", "get_all"), _READER), **dict.fromkeys(_WRITTEN, _MEMBER)},
     "certificate": {
         "create": _MAKER_OR_NODE,
+        "create_reader": _MAKER_OR_NODE,
         "get": "rule:admin_or_project_reader_user_or_cluster_user",
         "rotate_ca": _MEMBER,
     },

@@ -87,14 +87,14 @@ def flag(asked: Mapping[str, str], name: str) -> bool:
         raise bad(name, asked[name], str(error)) from None
 
 
-async def json_body(request: Request, argument: str) -> object:
+async def json_body(request: Request, argument: str, most: int = LARGEST_BODY) -> object:
     """The decoded body, whatever content type it claims (old clients claim none).
 
     Raises:
         InvalidInput: there is none, it is not JSON, or it is nested deeper than DEEPEST_BODY.
-        TooLarge: it is longer than LARGEST_BODY.
+        TooLarge: it is longer than `most` bytes.
     """
-    return json_of(await read_body(request), argument)
+    return json_of(await read_body(request, most), argument)
 
 
 def json_of(read: bytes | bytearray, argument: str) -> object:
@@ -113,13 +113,17 @@ def json_of(read: bytes | bytearray, argument: str) -> object:
 
 
 async def read_body(request: Request, most: int = LARGEST_BODY) -> bytearray:
-    """The body as it came. Raises TooLarge for one of more than `most` bytes."""
+    """The body as it came. Raises TooLarge for one of more than `most` bytes, unread where it says so itself."""
+    too_large = TooLarge(f"The body has more than {most} bytes, which is the most that is taken.")
+    claimed = request.headers.get("Content-Length", "")
+    if claimed.isdecimal() and int(claimed[:20]) > most:
+        raise too_large
     read = bytearray()
     try:
         async for chunk in request.stream():
             read += chunk
             if len(read) > most:
-                raise TooLarge(f"The body has more than {most} bytes, which is the most that is taken.")
+                raise too_large
     except ClientDisconnect:  # nobody hears this; without it the log would tell of a failure of ours
         raise InvalidInput("The connection ended before the body did.") from None
     return read
@@ -138,9 +142,9 @@ def _is_deep(data: object) -> bool:
     return bool(level)
 
 
-async def wire_body(request: Request, kind: type[Body]) -> Body:
-    """The body as its model. Raises InvalidInput with the sentences of contract §1.7."""
-    return kind.read(await json_body(request, kind.argument))
+async def wire_body(request: Request, kind: type[Body], most: int = LARGEST_BODY) -> Body:
+    """The body as its model. Raises InvalidInput with the sentences of contract §1.7, TooLarge."""
+    return kind.read(await json_body(request, kind.argument, most))
 
 
 def _no_nul(data: object, field_name: str) -> None:

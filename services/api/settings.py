@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from shared.domain.queue import Busy
-from shared.runtime.settings import CommonSettings, OptionalPath, OptionalText
+from shared.runtime.settings import CommonSettings, Networks, OptionalPath, OptionalText
 
 
 class ApiSettings(CommonSettings):
@@ -22,6 +22,18 @@ class ApiSettings(CommonSettings):
     max_limit: int = Field(default=1000, ge=1, le=10_000, description="longest page of a list")
     events_streams: int = Field(
         default=200, ge=0, le=10_000, description="event streams at a time, a quarter of them for one project"
+    )
+    refused_csrs: int = Field(
+        default=20,
+        ge=1,
+        description="certificate requests of one token that may be refused within refused_csr_seconds; more get 429",
+    )
+    refused_csr_seconds: float = Field(
+        default=10.0, gt=0, le=3600, description="also how often refused ones are counted into the audit trail"
+    )
+    owner_networks: Networks = Field(
+        default=(),
+        description="CIDRs whose addresses people's certificates may name besides their bay's own; give certs the same",
     )
     seal_public_key_file: OptionalPath = Field(
         default=None, description="the provisioner's public key, base64; needed for bays whose nodes use the cloud"

@@ -1,9 +1,10 @@
 """One certificate authority: how it is made and how it signs. No database, no clock, no network.
 
-Signing follows boulder's order: `prepare` checks what is to be signed and returns a token; `sign` turns the token into
-a certificate, once, and only at the authority that prepared it. Between the two the caller has recorded its intent.
-The signature is deterministic (RFC 6979 for EC, PKCS #1 v1.5 for RSA), so an interrupted signature that is made again
-from the same record is the same certificate, byte for byte.
+Signing follows boulder's order: `prepare` puts together and lints what is to be signed (`lint.py`) and returns a token;
+`sign` turns the token into a certificate, once, only at the authority that prepared it, and only the very certificate
+that was linted. Before the two the caller has recorded its intent. The signature is deterministic (RFC 6979 for EC,
+PKCS #1 v1.5 for RSA), so an interrupted signature that is made again from the same record is the same certificate, byte
+for byte.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
+from services.certs.lint import AuthorityKey, lint
 from services.certs.profiles import LeafPlan
 from shared.domain.errors import JeroboamError
 from shared.pki_client import KeyKind, new_key
@@ -30,11 +32,9 @@ from shared.pki_client import KeyKind, new_key
 BACKDATED: Final = timedelta(days=1)
 """notBefore lies so far back, for nodes whose clock is late (contract §5.2)."""
 
-AuthorityKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
-
 
 class SpentToken(JeroboamError):
-    """A token was used twice or at another authority: our own bug."""
+    """A token was used twice, at another authority, or for another certificate: our own bug."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,13 @@ class Intent:
 
 
 class Token:
-    """The right to one signature. Made by `Authority.prepare`, spent by `Authority.sign` of the same authority."""
+    """The right to one signature. Made by `Authority.prepare`, spent by `Authority.sign` of the same authority.
 
-    def __init__(self, issuer: Authority, builder: x509.CertificateBuilder) -> None:
+    `linted` is the part of the certificate that is signed, as the lint has seen it.
+    """
+
+    def __init__(self, issuer: Authority, builder: x509.CertificateBuilder, linted: bytes) -> None:
+        self.linted = linted
         self._issuer = issuer
         self._builder: x509.CertificateBuilder | None = builder
 
@@ -80,26 +84,31 @@ class Authority:
         if key.public_key() != self._certificate.public_key():
             raise ValueError("the key does not belong to the authority's certificate")
         self._key = key
+        own = self._certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+        self._identifier = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own)
 
     def prepare(self, plan: LeafPlan, intent: Intent) -> Token:
-        """Put the certificate together; nothing is signed yet.
+        """Put the certificate together and lint it; the key is not used yet.
 
         Subject, key and extensions come from the plan; basicConstraints CA:false and both key identifiers are added.
+
+        Raises:
+            LintFailed: it is not what it must be.
         """
         builder = _builder(plan.subject, self._certificate.subject, intent).public_key(plan.public_key)
         for value, critical in plan.extensions:
             builder = builder.add_extension(value, critical)
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(plan.public_key), critical=False)
-        return Token(self, builder.add_extension(self._identifier(), critical=False))
+        builder = builder.add_extension(self._identifier, critical=False)
+        return Token(self, builder, lint(builder, plan, intent, self._certificate))
 
     def sign(self, token: Token) -> str:
         """Use the key: the certificate as PEM. Raises SpentToken."""
-        return _sign(token.spend(self), self._key)
-
-    def _identifier(self) -> x509.AuthorityKeyIdentifier:
-        own = self._certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-        return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own)
+        certificate = _sign(token.spend(self), self._key)
+        if certificate.tbs_certificate_bytes != token.linted:
+            raise SpentToken("What was signed is not what was linted.")
+        return _pem(certificate)
 
 
 def new_authority_key(kind: KeyKind) -> bytes:
@@ -119,7 +128,7 @@ def make_authority(common_name: str, key_der: bytes, serial: int, now: datetime,
         .add_extension(_ONLY_CERT_SIGN, critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     )
-    return NewAuthority(_sign(builder, key), key_der, intent.not_after)
+    return NewAuthority(_pem(_sign(builder, key)), key_der, intent.not_after)
 
 
 _ONLY_CERT_SIGN: Final = x509.KeyUsage(
@@ -153,7 +162,10 @@ def _builder(subject: x509.Name, issuer: x509.Name, intent: Intent) -> x509.Cert
     )
 
 
-def _sign(builder: x509.CertificateBuilder, key: AuthorityKey) -> str:
+def _sign(builder: x509.CertificateBuilder, key: AuthorityKey) -> x509.Certificate:
     deterministic = True if isinstance(key, ec.EllipticCurvePrivateKey) else None
-    certificate = builder.sign(key, SHA256(), ecdsa_deterministic=deterministic)
+    return builder.sign(key, SHA256(), ecdsa_deterministic=deterministic)
+
+
+def _pem(certificate: x509.Certificate) -> str:
     return certificate.public_bytes(Encoding.PEM).decode()

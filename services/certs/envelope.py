@@ -1,8 +1,8 @@
 """Authority keys at rest: an AES-256-GCM envelope.
 
 Every authority key is encrypted with a data key of its own; the data key is encrypted ("wrapped") with the master key,
-whose id stands in the record, so that a new master key only has to re-wrap 32 bytes an authority. Both ciphertexts
-authenticate whose key it is (bay and authority), so a record copied to another bay's row does not open.
+whose id stands in the record, so that a new master key only has to re-wrap 32 bytes an authority (`rewrap.py`). Both
+ciphertexts authenticate whose key it is (bay and authority), so a record copied to another bay's row does not open.
 
     wrapped_key, sealed = nonce (12 random bytes) | ciphertext | tag (16)
 """
@@ -13,6 +13,7 @@ import base64
 import binascii
 import hashlib
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
@@ -51,19 +52,28 @@ class MasterKey:
 
 
 class Envelope:
-    """Seals and opens authority keys under one master key."""
+    """Seals authority keys under one master key; opens them under that one and others, while they are exchanged."""
 
-    def __init__(self, master: MasterKey) -> None:
+    def __init__(self, master: MasterKey, others: Iterable[MasterKey] = ()) -> None:
         self._master = master
-        self._wrap = AESGCM(master.secret)
+        self._wraps = {key.id: AESGCM(key.secret) for key in (master, *others)}
+
+    @property
+    def key_id(self) -> str:
+        """The id of the master key that new records are sealed under."""
+        return self._master.id
+
+    def holds(self, key_id: str) -> bool:
+        """Whether records under that master key can be opened."""
+        return key_id in self._wraps
 
     def seal(self, key: bytes, *, bay_id: UUID, authority_id: UUID) -> SealedKey:
         """Encrypt `key` so that it opens only for this bay and authority."""
         owner = _owner(bay_id, authority_id)
         data_key = AESGCM.generate_key(8 * KEY_BYTES)
         return SealedKey(
-            key_id=self._master.id,
-            wrapped_key=_encrypt(self._wrap, data_key, owner),
+            key_id=self.key_id,
+            wrapped_key=_encrypt(self._wraps[self.key_id], data_key, owner),
             sealed=_encrypt(AESGCM(data_key), key, owner),
         )
 
@@ -71,16 +81,35 @@ class Envelope:
         """Decrypt what `seal` made.
 
         Raises:
-            EnvelopeError: it was sealed under another master key or for another owner, or was changed.
+            EnvelopeError: it was sealed under a master key that is not here or for another owner, or was changed.
         """
-        if record.key_id != self._master.id:
-            raise EnvelopeError(f"Sealed under master key {record.key_id}; this process holds {self._master.id}.")
         owner = _owner(bay_id, authority_id)
+        data_key = self._data_key(record, bay_id, authority_id)
         try:
-            data_key = _decrypt(self._wrap, record.wrapped_key, owner)
             return _decrypt(AESGCM(data_key), record.sealed, owner)
         except (InvalidTag, ValueError):
-            raise EnvelopeError(f"The key of authority {authority_id} was changed or belongs elsewhere.") from None
+            raise _changed(authority_id) from None
+
+    def rewrap(self, record: SealedKey, *, bay_id: UUID, authority_id: UUID) -> SealedKey:
+        """The same record with its data key wrapped under the master key for new records; the authority's own key is
+        not decrypted. Raises EnvelopeError as `open`."""
+        data_key = self._data_key(record, bay_id, authority_id)
+        wrapped = _encrypt(self._wraps[self.key_id], data_key, _owner(bay_id, authority_id))
+        return SealedKey(self.key_id, wrapped, record.sealed)
+
+    def _data_key(self, record: SealedKey, bay_id: UUID, authority_id: UUID) -> bytes:
+        wrap = self._wraps.get(record.key_id)
+        if wrap is None:
+            held = ", ".join(self._wraps)
+            raise EnvelopeError(f"Sealed under master key {record.key_id}; this process holds {held}.")
+        try:
+            return _decrypt(wrap, record.wrapped_key, _owner(bay_id, authority_id))
+        except (InvalidTag, ValueError):
+            raise _changed(authority_id) from None
+
+
+def _changed(authority_id: UUID) -> EnvelopeError:
+    return EnvelopeError(f"The key of authority {authority_id} was changed or belongs elsewhere.")
 
 
 def _owner(bay_id: UUID, authority_id: UUID) -> bytes:

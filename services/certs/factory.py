@@ -12,11 +12,10 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.certs.envelope import MasterKey
 from services.certs.key_cache import KeyCache
 from services.certs.key_pool import KeyPool
 from services.certs.key_store import BarbicanKeys, DatabaseKeys, Keys
-from services.certs.master_key import EnvelopeSource
+from services.certs.master_key import MasterKeys, envelope_source
 from services.certs.nodes import NodeCertificates
 from services.certs.settings import CertsSettings
 from services.certs.signer import Signer
@@ -27,6 +26,9 @@ from shared.worker.app import Wiring
 
 CPU_THREADS: Final = 2
 """Signing lets go of the interpreter lock, so two threads use two cores and the loop stays free (libraries §7)."""
+
+KEY_THREADS: Final = 1
+"""RSA keys are made by a thread of their own, so that no signature waits behind one."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +48,16 @@ class Deps:
 
 
 @contextlib.asynccontextmanager
-async def open_deps(settings: CertsSettings, master: MasterKey | None, wiring: Wiring) -> AsyncIterator[Deps]:
+async def open_deps(settings: CertsSettings, masters: MasterKeys, wiring: Wiring) -> AsyncIterator[Deps]:
     """Build the context; at its end no signature is left half made. The cloud is used for Barbican only."""
     cloud = Cloud.from_settings(settings)
-    keys = make_keys(settings, master, cloud.for_service().barbican)
+    keys = make_keys(settings, masters, cloud.for_service().barbican)
     cpu = ThreadPoolExecutor(CPU_THREADS, thread_name_prefix="certs-cpu")
+    key_maker = ThreadPoolExecutor(KEY_THREADS, thread_name_prefix="certs-keys")
     cache = KeyCache(settings.key_cache_size, settings.key_cache_seconds)
-    signer = Signer(wiring.engine, keys, cache, cpu, settings.validity, settings.node_validity)
+    signer = Signer(
+        wiring.engine, keys, cache, cpu, settings.validity, settings.node_validity, clients=settings.clients
+    )
     try:
         yield Deps(
             engine=wiring.engine,
@@ -63,16 +68,18 @@ async def open_deps(settings: CertsSettings, master: MasterKey | None, wiring: W
             validity=settings.validity,
             signer=signer,
             nodes=NodeCertificates(signer),
-            rsa_keys=KeyPool(cpu, size=settings.key_pool_size),
+            rsa_keys=KeyPool(key_maker, size=settings.key_pool_size),
             sweep_seconds=settings.timing.sweep,
         )
     finally:
+        await signer.close()
         await asyncio.to_thread(cpu.shutdown, cancel_futures=True)
+        await asyncio.to_thread(key_maker.shutdown, cancel_futures=True)
         await cloud.close()
 
 
-def make_keys(settings: CertsSettings, master: MasterKey | None, barbican: BarbicanClient) -> Keys:
+def make_keys(settings: CertsSettings, masters: MasterKeys, barbican: BarbicanClient) -> Keys:
     """The places for keys, as the settings choose."""
-    database = DatabaseKeys(EnvelopeSource(master, settings.master_key_secret, barbican))
+    database = DatabaseKeys(envelope_source(settings, masters, barbican))
     in_barbican = BarbicanKeys(barbican)
     return Keys(in_barbican if settings.certificate_store == "barbican" else database, database, in_barbican)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 from services.certs.authority import Authority
@@ -16,6 +17,7 @@ class KeyCache:
     def __init__(self, size: int, ttl: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._size, self._ttl, self._clock = size, ttl, clock
         self._entries: OrderedDict[UUID, tuple[float, Authority]] = OrderedDict()
+        self._opening: dict[UUID, asyncio.Task[Authority]] = {}
 
     def get(self, authority_id: UUID) -> Authority | None:
         """The authority, None when it is not here or has been here too long."""
@@ -33,16 +35,39 @@ class KeyCache:
         while len(self._entries) > self._size:
             self._entries.popitem(last=False)
 
+    async def opened(self, authority_id: UUID, opening: Callable[[UUID], Awaitable[Authority]]) -> Authority:
+        """What `opening` gives, kept; who asks while it is under way gets the same. Raises as `opening`.
+
+        One that was forgotten while it was opened is not kept.
+        """
+        task = self._opening.get(authority_id)
+        if task is None:
+            task = asyncio.create_task(_awaited(opening(authority_id)))
+            self._opening[authority_id] = task
+            task.add_done_callback(lambda done: self._keep(authority_id, done))
+        return await asyncio.shield(task)
+
     def forget(self, authority_id: UUID) -> None:
         """Drop it now, because its key is being destroyed."""
         self._entries.pop(authority_id, None)
+        self._opening.pop(authority_id, None)
 
     def __len__(self) -> int:
         """How many are held, old ones left out."""
         self._drop_old()
         return len(self._entries)
 
+    def _keep(self, authority_id: UUID, opened: asyncio.Task[Authority]) -> None:
+        if self._opening.get(authority_id) is opened:
+            del self._opening[authority_id]
+            if not opened.cancelled() and opened.exception() is None:
+                self.put(authority_id, opened.result())
+
     def _drop_old(self) -> None:
         now = self._clock()
         for authority_id in [key for key, (until, _) in self._entries.items() if until <= now]:
             del self._entries[authority_id]
+
+
+async def _awaited(opening: Awaitable[Authority]) -> Authority:
+    return await opening

@@ -21,15 +21,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Protocol
 from uuid import UUID
 
 from services.certs.envelope import Envelope, EnvelopeError
 from shared.db.repositories.authorities import KINDS, SERVICE_ACCOUNT, Authority, SealedKey, SecretRef, StoredKey
 from shared.openstack.barbican import BarbicanClient
-
-GENERATIONS: Final = 1
-"""Up to which generation `destroy` looks for keys by name: authorities are not rotated yet."""
 
 NewKey = Callable[[], Awaitable[bytes]]
 """Makes a private key: PKCS#8 DER, not encrypted."""
@@ -121,13 +118,12 @@ class BarbicanKeys:
         """The key; None when it is not in Barbican any more. Raises CloudError."""
         return await self.barbican.payload(stored.ref)
 
-    async def destroy(self, bay_id: UUID, stored: Iterable[StoredKey], guard: Guard) -> None:
-        """Remove the bay's keys: by the addresses in the rows, and by every name that they can have, also those of
-        tries that never wrote a row. Raises CloudError."""
+    async def destroy(self, stored: Iterable[StoredKey], names: Iterable[str], guard: Guard) -> None:
+        """Remove keys: by the addresses in the rows, and by every name that they can have, also those of tries that
+        never wrote a row. Raises CloudError."""
         refs = {one.ref for one in stored if isinstance(one, SecretRef)}
-        for kind in (*KINDS, SERVICE_ACCOUNT):
-            for generation in range(1, GENERATIONS + 1):
-                refs |= {one.ref for one in await self.barbican.own(secret_name(bay_id, kind, generation))}
+        for name in names:
+            refs |= {one.ref for one in await self.barbican.own(name)}
         for ref in sorted(refs):
             await guard()
             await self.barbican.delete(ref)
@@ -174,12 +170,19 @@ class Keys:
             raise KeyGone(f"The key of the bay's {authority.kind} certificate authority is not in Barbican any more.")
         return key
 
-    async def destroy(self, bay_id: UUID, stored: Iterable[StoredKey], guard: Guard) -> None:
-        """Remove the bay's keys that are not in its rows. Where new keys go into the database, a bay without a key in
-        Barbican costs no call to it. Raises CloudError."""
+    async def destroy(self, stored: Iterable[StoredKey], names: Iterable[str], guard: Guard) -> None:
+        """Remove those keys of a bay, and all of those names, that are not in its rows. Where new keys go into the
+        database, a bay without a key in Barbican costs no call to it. Raises CloudError."""
         known = list(stored)
         if self.chosen is self.barbican or any(isinstance(one, SecretRef) for one in known):
-            await self.barbican.destroy(bay_id, known, guard)
+            await self.barbican.destroy(known, names, guard)
+
+
+def all_names(bay_id: UUID, generations: Iterable[int]) -> list[str]:
+    """Every name that a key of the bay can have: of the generations that its rows know, and of the next one, whose
+    rows may never have been written."""
+    upto = max(generations, default=0) + 1
+    return [secret_name(bay_id, kind, one) for kind in (*KINDS, SERVICE_ACCOUNT) for one in range(1, upto + 1)]
 
 
 def secret_name(bay_id: UUID, kind: str, generation: int) -> str:

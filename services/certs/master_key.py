@@ -1,4 +1,8 @@
-"""Where the key-encryption key comes from: a file that only we can read, the environment, or Barbican."""
+"""Where the key-encryption keys come from: files that only we can read, the environment, or Barbican.
+
+One is for new records. Others may be there to open with, while the records of one are re-wrapped for another
+(`rewrap.py`, docs/operator-guide/day-2.md).
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,8 @@ import base64
 import os
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -34,8 +39,24 @@ def load_master_key(settings: CertsSettings) -> MasterKey | None:
     return None
 
 
+@dataclass(frozen=True)
+class MasterKeys:
+    """The master keys that the settings hold themselves; those in Barbican are not among them."""
+
+    newest: MasterKey | None
+    """For new records; None: it lies in Barbican, or there is none."""
+    others: tuple[MasterKey, ...] = ()
+
+
+def load_master_keys(settings: CertsSettings) -> MasterKeys:
+    """The master key and the others. Raises EnvelopeError as `load_master_key`."""
+    files = [MasterKey.from_base64(_read_private(path)) for path in settings.other_master_key_files]
+    texts = [MasterKey.from_base64(one.get_secret_value()) for one in settings.other_master_keys]
+    return MasterKeys(load_master_key(settings), (*files, *texts))
+
+
 class EnvelopeSource:
-    """The envelope, had by calling this. A master key in Barbican is fetched at first use and kept in memory."""
+    """The envelope, had by calling this. Master keys in Barbican are fetched at first use and kept in memory."""
 
     def __init__(
         self,
@@ -43,9 +64,14 @@ class EnvelopeSource:
         secret: str | None,
         barbican: BarbicanClient,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        others: Iterable[MasterKey] = (),
+        other_secrets: Iterable[str] = (),
     ) -> None:
-        """`master` is the key itself, else `secret` the address of the one in Barbican; neither: there is none."""
-        self._envelope = None if master is None else Envelope(master)
+        """`master` is the key for new records, else `secret` the address of the one in Barbican; neither: there is
+        none. `others` and `other_secrets` are what can be opened with besides."""
+        self._master, self._others, self._other_secrets = master, tuple(others), tuple(other_secrets)
+        self._envelope: Envelope | None = None
         self._secret, self._barbican = secret, barbican
         self._lock = asyncio.Lock()
         self._clock = clock
@@ -60,10 +86,10 @@ class EnvelopeSource:
         """
         async with self._lock:
             if self._envelope is None:
-                self._envelope = Envelope(await self._fetch_or_wait())
+                self._envelope = await self._fetch_or_wait()
             return self._envelope
 
-    async def _fetch_or_wait(self) -> MasterKey:
+    async def _fetch_or_wait(self) -> Envelope:
         if self._failed is not None and self._clock() < self._failed[0]:
             raise self._failed[1].with_traceback(None)
         try:
@@ -72,14 +98,29 @@ class EnvelopeSource:
             self._failed = self._clock() + _PAUSE, error
             raise
 
-    async def _fetch(self) -> MasterKey:
-        if self._secret is None:
+    async def _fetch(self) -> Envelope:
+        if self._master is None and self._secret is None:
             raise EnvelopeError("No master key is set, which the keys in the database are sealed under.")
-        payload = await self._barbican.payload(self._secret)
+        master = self._master or await self._from_barbican(self._secret or "")
+        return Envelope(master, [*self._others, *[await self._from_barbican(one) for one in self._other_secrets]])
+
+    async def _from_barbican(self, secret: str) -> MasterKey:
+        payload = await self._barbican.payload(secret)
         if payload is None:
-            raise EnvelopeError(f"The master key is not in Barbican: {self._secret}")
+            raise EnvelopeError(f"The master key is not in Barbican: {secret}")
         raw = len(payload) == KEY_BYTES
         return MasterKey.from_base64(base64.b64encode(payload).decode() if raw else payload.decode("ascii", "replace"))
+
+
+def envelope_source(settings: CertsSettings, masters: MasterKeys, barbican: BarbicanClient) -> EnvelopeSource:
+    """The envelope under the master keys that the settings name, wherever they lie."""
+    return EnvelopeSource(
+        masters.newest,
+        settings.master_key_secret,
+        barbican,
+        others=masters.others,
+        other_secrets=settings.other_master_key_secrets,
+    )
 
 
 def _read_private(path: Path) -> str:

@@ -1,7 +1,7 @@
 """A node's certificates: signed together once it is attested, with what the masters of a bay share.
 
     1. Load the attestation; one that is not attested, or finished, stays as it is.
-    2. Sign each of its requests, as any other (`signer.py`). One that is refused refuses the node.
+    2. Sign its requests together, each as any other (`signer.py`). One that is refused refuses the node.
     3. For a master whose driver says so: encrypt the bay's service-account key to the certificate just issued.
     4. Commit that it is finished. A process that dies before leaves it to the message again, the sweep, or the node.
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -75,8 +76,7 @@ class NodeCertificates:
     async def _finish(self, attestation: Attestation) -> None:
         async with self.signer.engine.connect() as conn:
             requests = await attestations.requests_of(conn, attestation.id)
-        for request_id in requests:  # 2
-            await self.signer.decide(request_id)
+        await _all(*(self.signer.decide(one) for one in requests))  # 2
         async with self.signer.engine.connect() as conn:
             states = set((await attestations.requests_of(conn, attestation.id)).values())
             reason = await attestations.reason_of(conn, attestation.id)
@@ -109,6 +109,13 @@ class NodeCertificates:
             raise Refused("The bay has no service-account key.")
         key = await self.signer.keys.open(stored, public)
         return await asyncio.get_running_loop().run_in_executor(self.signer.cpu, _enveloped, key, certificate)
+
+
+async def _all(*work: Awaitable[object]) -> None:
+    """Wait for all of it, also when some fails; then raise what the first one raised."""
+    for outcome in await asyncio.gather(*work, return_exceptions=True):
+        if isinstance(outcome, BaseException):
+            raise outcome
 
 
 def _enveloped(key_der: bytes, certificate_pem: str) -> str:

@@ -9,39 +9,80 @@
 
 A process that dies between 3 and 5 leaves an intent; whoever takes the request up next (the message again, the sweep,
 the same CSR again) continues at 4 with the same serial and makes the same bytes. No transaction is open during 2 and 4.
+
+Requests that wait at the same moment go through 1 to 3 together, and again through the signature of 4 and 5: one
+commit each for up to 32 of them (`shared/runtime/batches.py`). Opening a key is nobody else's business: while one lies
+in a Barbican that does not answer, the others go on.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Final, ParamSpec, TypeVar
+from functools import cached_property
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.certs.authority import Authority, Intent
+from services.certs.authority import Authority
+from services.certs.authority import Intent as Recorded
+from services.certs.client_policy import ClientPolicy
+from services.certs.figures import count
+from services.certs.intents import Verdicts, judge
 from services.certs.key_cache import KeyCache
 from services.certs.key_store import KeyGone, Keys
-from services.certs.node_plans import profile_of
-from services.certs.profiles import LeafPlan, Refused, plan_leaf, plan_node
-from shared.db.repositories import attestations, authorities, bays, sign_requests
-from shared.db.repositories.attestations import AttestState
-from shared.db.repositories.sign_requests import Certificate, CertificateState, SignRequest, SignState
+from services.certs.planner import Plan, Planned, Planner
+from services.certs.profiles import LeafPlan, Refused
+from shared.db.repositories import authorities, signing
+from shared.db.repositories.sign_requests import SignRequest, SignState
+from shared.db.repositories.signing import Certificate, Decision, Intent, Issued
 from shared.drivers import registry
 from shared.drivers.contract import Driver
 from shared.runtime import failpoint
+from shared.runtime.batches import Batches
+from shared.runtime.telemetry import SIGN_BATCH
 
 log = logging.getLogger(__name__)
 
 _SWEEP_BATCH: Final = 100
-_P = ParamSpec("_P")
-_R = TypeVar("_R")
+_PRUNE_BATCH: Final = 500
+_LANES: Final = 1
+"""Batches of a stage under way at once. While one waits for the disk the next gathers, and the other stage works."""
+
+
+@dataclass(frozen=True)
+class Todo:
+    """A request as it was found, and what is recorded and still to be signed for it, if anything."""
+
+    request: SignRequest
+    found_at: float
+    certificate: Certificate | None = None
+    leaf: LeafPlan | None = None
+
+    def ends(self, state: SignState) -> None:
+        """Count it."""
+        count(self.request, state, time.monotonic() - self.found_at)
+
+
+@dataclass(frozen=True)
+class Ready:
+    """All that a signature takes."""
+
+    todo: Todo
+    certificate: Certificate
+    leaf: LeafPlan
+    authority: Authority
+
+    def sign(self) -> str:
+        """The certificate, PEM. Uses the CPU. Raises Refused when the lint finds fault with it."""
+        intent = Recorded(int(self.certificate.serial, 16), self.certificate.not_before, self.certificate.not_after)
+        return self.authority.sign(self.authority.prepare(self.leaf, intent))
 
 
 @dataclass(frozen=True)
@@ -55,6 +96,7 @@ class Signer:
     validity: timedelta
     node_validity: timedelta = timedelta(days=365)
     drivers: Callable[[str], Driver] = registry.by_name
+    clients: ClientPolicy = field(default_factory=ClientPolicy)
 
     async def decide(self, request_id: UUID) -> SignRequest | None:
         """Bring a request to its end: signed, refused or expired. Safe to repeat and to run twice at once.
@@ -65,90 +107,114 @@ class Signer:
             EnvelopeError: the authority's key cannot be opened with this process's master key, or is lost.
             CloudError: it lies in Barbican, which cannot be asked now.
         """
-        async with self.engine.connect() as conn:  # 1
-            request = await sign_requests.get(conn, request_id)
-        if request is None or request.state is not SignState.PENDING:
-            return request
+        todo = await self._intending.submit(request_id)
+        if todo is None or todo.certificate is None or todo.leaf is None:
+            return None if todo is None else todo.request
         try:
-            await self._sign(request)
-        except Refused as refusal:
+            authority = await self._authority(todo.certificate.authority_id)  # 4
+            await self._issuing.submit(Ready(todo, todo.certificate, todo.leaf, authority))
+        except Refused as refused:
             async with self.engine.begin() as conn:
-                await sign_requests.refuse(conn, request, refusal.message)
-        return request
+                await signing.decide(conn, [Decision(request_id, SignState.REFUSED, refused.message)])
+            todo.ends(SignState.REFUSED)
+        return todo.request
 
     async def sweep(self, grace: timedelta = timedelta(0)) -> int:
         """Take up what a lost message or a dead process left behind; how many requests were taken up.
 
-        Requests younger than `grace` are left to their message.
+        Requests younger than `grace` are left to their message; what was decided a day ago is removed.
         One that cannot be decided now is logged and does not keep the others from it.
         """
         async with self.engine.begin() as conn:
-            await sign_requests.expire_overdue(conn)
-            ids = await sign_requests.unfinished(conn, grace, _SWEEP_BATCH)
-        for request_id in ids:
-            try:
-                await self.decide(request_id)
-            except Exception:
-                log.exception("sign request %s cannot be decided now", request_id)
+            await signing.expire_overdue(conn, _PRUNE_BATCH)
+        async with self.engine.begin() as conn:
+            await signing.prune(conn, _PRUNE_BATCH)
+            ids = await signing.unfinished(conn, grace, _SWEEP_BATCH)
+        outcomes = await asyncio.gather(*(self.decide(one) for one in ids), return_exceptions=True)
+        for request_id, outcome in zip(ids, outcomes, strict=True):
+            if isinstance(outcome, Exception):
+                log.error("sign request %s cannot be decided now", request_id, exc_info=outcome)
         return len(ids)
 
-    async def _sign(self, request: SignRequest) -> None:
-        plan = await self._plan(request)  # 2
-        if plan is None:
-            return
-        async with self.engine.begin() as conn:  # 3
-            certificate = await self._record_intent(conn, request, plan)
-        if certificate is None:
-            return
-        failpoint.hit("certs:sign_intended")
-        authority = await self._open(certificate.authority_id)  # 4
-        pem = await self._compute(_issue, authority, plan, certificate)
-        async with self.engine.begin() as conn:  # 5
-            await sign_requests.complete(conn, request, certificate, pem)
-        failpoint.hit("certs:sign_issued")
+    async def close(self) -> None:
+        """Wait a moment for what is under way."""
+        await asyncio.gather(self._intending.close(), self._issuing.close())
 
-    async def _plan(self, request: SignRequest) -> LeafPlan | None:
-        """What is to be signed; None: the node that asks is not attested (yet). Raises Refused."""
-        if request.attestation_id is None:
-            return await self._compute(plan_leaf, request.csr, request.profile)
-        async with self.engine.connect() as conn:
-            attested = await attestations.get(conn, request.attestation_id)
-            bay = await bays.get(conn, request.bay_id)
-        if attested is None or bay is None or attested.state is not AttestState.ATTESTED:
-            return None
-        profile = profile_of(request, attested, self.drivers(bay.driver))
-        return await self._compute(plan_node, attested.csr, profile, attested.node_name or "")
+    @cached_property
+    def _intending(self) -> Batches[UUID, Todo | None]:
+        return Batches(self._intend, lanes=_LANES)
 
-    async def _record_intent(self, conn: AsyncConnection, request: SignRequest, plan: LeafPlan) -> Certificate | None:
-        """The intent to carry out, or None when the request is decided. Raises Refused."""
-        locked = await sign_requests.lock(conn, request.id)
-        if locked is None or locked.state is not SignState.PENDING:
-            return None  # somebody else decided it meanwhile
-        authority = None
-        if request.authority_kind in authorities.KINDS:
-            authority = await authorities.for_signing(conn, request.bay_id, request.authority_kind)
-        if authority is None:
-            raise Refused(f"The bay has no {request.authority_kind} certificate authority that can sign.")
-        known = await sign_requests.known_certificate(conn, request, authority.id)
-        if known is not None and known.state is CertificateState.ISSUED:
-            await sign_requests.answer_with(conn, request, known)
-            return None
-        if known is not None and known.sign_request_id == request.id:
-            return known  # our own intent is carried out even when nobody waits any more
-        if locked.overdue:
-            await sign_requests.expire(conn, request.id)
-            return None
-        if known is not None:
-            return known
-        serial, subject = f"{secrets.randbits(128):032x}", plan.subject_text
-        validity = self.validity if request.attestation_id is None else self.node_validity
-        return await sign_requests.intend(conn, request, authority, serial=serial, subject=subject, validity=validity)
+    @cached_property
+    def _issuing(self) -> Batches[Ready, None]:
+        return Batches(self._issue, lanes=_LANES)
+
+    @cached_property
+    def _looking(self) -> AsyncEngine:
+        """For a single look, which needs no transaction: two round trips less."""
+        return self.engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    @cached_property
+    def _planner(self) -> Planner:
+        return Planner(self.engine, self.cpu, self.validity, self.node_validity, self.drivers, self.clients)
+
+    async def _intend(self, ids: Sequence[UUID]) -> list[Todo | Exception | None]:
+        """Steps 1 to 3 of a batch."""
+        SIGN_BATCH.observe(len(ids))
+        async with self._looking.connect() as conn:  # 1
+            found = await signing.load(conn, ids)
+        todos = {one.id: Todo(one, time.monotonic()) for one in found.values()}
+        pending = [one for one in found.values() if one.state is SignState.PENDING]
+        if pending:
+            plans = await self._planner.plan(pending)  # 2
+            async with self.engine.begin() as conn:  # 3
+                verdicts, certificates = await self._record(conn, pending, plans)
+            for ended in verdicts.ended:
+                todos[ended.request_id].ends(ended.state)
+            for request_id, certificate in certificates.items():
+                todos[request_id] = _with(todos[request_id], certificate, plans[request_id])
+            if certificates:
+                failpoint.hit("certs:sign_intended")
+        return [todos.get(one) for one in ids]
+
+    async def _record(
+        self, conn: AsyncConnection, requests: Sequence[SignRequest], plans: Mapping[UUID, Plan]
+    ) -> tuple[Verdicts, dict[UUID, Certificate]]:
+        """Hold the requests, judge them and write it down; with the certificates to be signed, by request."""
+        overdue = await signing.lock(conn, requests)
+        held = [one for one in requests if one.id in overdue]  # somebody else decided the rest meanwhile
+        asked = {(one.bay_id, one.authority_kind) for one in held if one.authority_kind in authorities.KINDS}
+        signers = await authorities.for_signing(conn, asked)
+        known = await signing.known(conn, held, [one.id for one in signers.values()])
+        verdicts = judge(held, plans, signers, known, overdue)
+        made = await signing.intend(conn, verdicts.new)
+        await signing.decide(conn, verdicts.ended)
+        return verdicts, {
+            request_id: made[one.id] if isinstance(one, Intent) else one for request_id, one in verdicts.to_sign.items()
+        }
+
+    async def _issue(self, batch: Sequence[Ready]) -> list[Exception | None]:
+        """The signatures of step 4, and step 5, of a batch."""
+        once = {one.certificate.id: one for one in batch}
+        signed = await asyncio.get_running_loop().run_in_executor(self.cpu, _sign_all, once)
+        issued = [
+            Issued(one.todo.request.id, one.certificate, pem)
+            for one in batch
+            if isinstance(pem := signed[one.certificate.id], str)
+        ]
+        if issued:
+            async with self.engine.begin() as conn:  # 5
+                ended = await signing.complete(conn, issued)
+            failpoint.hit("certs:sign_issued")
+            for one in batch:
+                if one.todo.request.id in ended:
+                    one.todo.ends(SignState.SIGNED)
+        return [None if isinstance(result := signed[one.certificate.id], str) else result for one in batch]
+
+    async def _authority(self, authority_id: UUID) -> Authority:
+        """The authority with its key in memory. Raises Refused when the key was destroyed, and as `decide`."""
+        return self.cache.get(authority_id) or await self.cache.opened(authority_id, self._open)
 
     async def _open(self, authority_id: UUID) -> Authority:
-        """The authority with its key in memory. Raises Refused when the key was destroyed, and as `decide`."""
-        cached = self.cache.get(authority_id)
-        if cached is not None:
-            return cached
         async with self.engine.connect() as conn:
             public = await authorities.get(conn, authority_id)
             stored = await authorities.stored_key(conn, authority_id)
@@ -158,14 +224,20 @@ class Signer:
             key = await self.keys.open(stored, public)
         except KeyGone as gone:
             raise Refused(str(gone)) from None
-        authority = await self._compute(Authority, public.certificate, key)
-        self.cache.put(authority_id, authority)
-        return authority
-
-    async def _compute(self, work: Callable[_P, _R], *args: _P.args, **_: _P.kwargs) -> _R:
-        return await asyncio.get_running_loop().run_in_executor(self.cpu, work, *args)
+        return await asyncio.get_running_loop().run_in_executor(self.cpu, Authority, public.certificate, key)
 
 
-def _issue(authority: Authority, plan: LeafPlan, certificate: Certificate) -> str:
-    intent = Intent(int(certificate.serial, 16), certificate.not_before, certificate.not_after)
-    return authority.sign(authority.prepare(plan, intent))
+def _with(todo: Todo, certificate: Certificate, plan: Plan) -> Todo:
+    return replace(todo, certificate=certificate, leaf=plan.leaf) if isinstance(plan, Planned) else todo
+
+
+def _sign_all(ready: Mapping[UUID, Ready]) -> dict[UUID, str | Exception]:
+    """What each comes to: one that cannot be signed does not keep the others from it."""
+    return {certificate_id: _sign(one) for certificate_id, one in ready.items()}
+
+
+def _sign(one: Ready) -> str | Exception:
+    try:
+        return one.sign()
+    except Exception as error:
+        return error

@@ -1,33 +1,26 @@
-"""The steps of bay operations that are ours: a bay's authorities are made first and destroyed late.
+"""The steps of bay operations that are ours: a bay's authorities are made first, rotated, and destroyed late.
 
-Both write in `apply` only, so a result that comes too late is dropped whole; both may be repeated.
+All write in `apply` only, so a result that comes too late is dropped whole; all may be repeated.
 """
 
 from __future__ import annotations
 
-import asyncio
-import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import partial
 from typing import Final
 from uuid import uuid4
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_private_key
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.certs import rotation
-from services.certs.authority import make_authority, new_authority_key
 from services.certs.factory import Deps
-from services.certs.key_store import KeyOwner
+from services.certs.key_store import KeyOwner, all_names
+from services.certs.new_authorities import Made, make_all
+from services.certs.rotation import make, phases
 from shared.db.repositories import authorities
-from shared.db.repositories.authorities import FIRST_GENERATION, KINDS, SERVICE_ACCOUNT, Authority, StoredKey
-from shared.domain.bay import Bay
+from shared.db.repositories.authorities import FIRST_GENERATION, SERVICE_ACCOUNT, Authority
 from shared.domain.errors import InvalidInput
-from shared.pki_client import KeyKind
 from shared.worker.outcome import Broke, Done, Outcome, StepContext, StepFunction
-
-_NAME_BYTES: Final = 64  # X.520's bound of a common name
 
 
 async def create_authorities(ctx: StepContext[Deps]) -> Outcome:
@@ -35,15 +28,15 @@ async def create_authorities(ctx: StepContext[Deps]) -> Outcome:
 
     Keys are where they stay before this returns, one after the other: what one try left is found by the next.
     """
-    try:
-        driver = ctx.deps.signer.drivers(ctx.bay.driver)
-    except InvalidInput as error:
-        return Broke(error.message)
     async with ctx.deps.engine.connect() as conn:
         present = await authorities.current_all(conn, ctx.bay.id)
         has_shared = await authorities.current(conn, ctx.bay.id, SERVICE_ACCOUNT) is not None
-    made = [await _make(ctx, kind, KeyKind(driver.ca_key)) for kind in KINDS if kind not in present]
-    if driver.shares_service_account and not has_shared:
+    try:
+        shares = ctx.deps.signer.drivers(ctx.bay.driver).shares_service_account
+        made = await make_all(ctx, FIRST_GENERATION, without=frozenset(present))
+    except InvalidInput as error:
+        return Broke(error.message)
+    if shares and not has_shared:
         made.append(await _service_account(ctx))
 
     async def write(conn: AsyncConnection) -> None:
@@ -60,7 +53,8 @@ async def destroy_authorities(ctx: StepContext[Deps]) -> Outcome:
     """
     async with ctx.deps.engine.connect() as conn:
         stored = await authorities.stored_keys(conn, ctx.bay.id)
-    await ctx.deps.keys.destroy(ctx.bay.id, stored, ctx.guard)
+        generations = await authorities.generations(conn, ctx.bay.id)
+    await ctx.deps.keys.destroy(stored, all_names(ctx.bay.id, generations), ctx.guard)
 
     async def write(conn: AsyncConnection) -> None:
         for authority_id in await authorities.destroy_keys(conn, ctx.bay.id):
@@ -72,24 +66,14 @@ async def destroy_authorities(ctx: StepContext[Deps]) -> Outcome:
 STEPS: Final[Mapping[str, StepFunction[Deps]]] = {
     "create.authorities": create_authorities,
     "delete.authorities": destroy_authorities,
-    "rotate_ca.make": rotation.make_authorities,
-    "rotate_ca.trust": rotation.await_trust,
-    "rotate_ca.reissue": rotation.await_certificates,
-    "rotate_ca.drop": rotation.await_drop,
+    "rotate_ca.make": make.make_authorities,
+    "rotate_ca.trust": phases.await_trust,
+    "rotate_ca.reissue": phases.await_certificates,
+    "rotate_ca.drop": phases.await_drop,
 }
 
 
-async def _make(ctx: StepContext[Deps], kind: str, key_kind: KeyKind) -> tuple[Authority, StoredKey]:
-    owner, deps = KeyOwner(uuid4(), ctx.bay.id, kind, FIRST_GENERATION), ctx.deps
-    compute = partial(asyncio.get_running_loop().run_in_executor, deps.cpu)
-    kept = await deps.keys.keep(owner, lambda: compute(new_authority_key, key_kind), ctx.guard)
-    serial, now = secrets.randbits(128), datetime.now(UTC)
-    made = await compute(make_authority, _common_name(ctx.bay), kept.key, serial, now, deps.validity)
-    public = Authority(owner.authority_id, ctx.bay.id, kind, owner.generation, made.certificate, made.not_after)
-    return public, kept.stored
-
-
-async def _service_account(ctx: StepContext[Deps]) -> tuple[Authority, StoredKey]:
+async def _service_account(ctx: StepContext[Deps]) -> Made:
     """A key pair, no authority: it stands among them to be kept and destroyed as they are."""
     owner, deps = KeyOwner(uuid4(), ctx.bay.id, SERVICE_ACCOUNT, FIRST_GENERATION), ctx.deps
     kept = await deps.keys.keep(owner, deps.rsa_keys.take, ctx.guard)
@@ -97,8 +81,3 @@ async def _service_account(ctx: StepContext[Deps]) -> tuple[Authority, StoredKey
     pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
     ends = datetime.now(UTC).replace(microsecond=0) + deps.validity
     return Authority(owner.authority_id, ctx.bay.id, SERVICE_ACCOUNT, owner.generation, pem, ends), kept.stored
-
-
-def _common_name(bay: Bay) -> str:
-    """The bay's name as in Magnum, or its id where the name does not fit into a common name."""
-    return bay.name if 0 < len(bay.name.encode()) <= _NAME_BYTES else str(bay.id)

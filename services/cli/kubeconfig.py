@@ -1,52 +1,178 @@
-"""A kubeconfig with a client certificate inside, as kubectl reads it (kubernetes.io, "Organizing cluster access")."""
+"""A kubeconfig with everything inside, as kubectl reads it (kubernetes.io, "Organizing cluster access").
+
+Cluster, user and context are named after the bay, so that the configurations of several bays fit into one file.
+"""
 
 from __future__ import annotations
 
 import base64
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
 
+from services.cli.files import make_folder, put
 from services.cli.workspace import write_private
+from shared.domain.errors import JeroboamError
+
+Entry = dict[str, object]
+
+
+class NotMerged(JeroboamError):
+    """The file stays as it is; the message says why, `advice` what helps."""
+
+    def __init__(self, cause: str, advice: str) -> None:
+        super().__init__(cause)
+        self.advice = advice
 
 
 @dataclass(frozen=True)
 class Kubeconfig:
-    """What one needs to speak to a bay's API server; PEM texts."""
+    """What one needs to speak to a bay's API server; PEM texts, which are empty where TLS is disabled.
+
+    `authority_pem` may be several certificates, as during a rotation. `user` tells one bay's users apart.
+    """
 
     name: str
     server: str
-    authority_pem: str
-    certificate_pem: str
-    key_pem: str = field(repr=False)
+    authority_pem: str = ""
+    certificate_pem: str = ""
+    key_pem: str = field(default="", repr=False)
+    user: str = "admin"
+
+    @property
+    def context(self) -> str:
+        """Its context's name: the bay's, with the user where that is not the bay's administrator."""
+        return self.name if self.user == "admin" else f"{self.name}-{self.user}"
+
+    def text(self) -> str:
+        """The content of a file with nothing else in it."""
+        return _dumped(self._onto({}))
 
     def write(self, path: Path) -> None:
         """Write the file, 0600."""
-        cluster = {"server": self.server, "certificate-authority-data": _encode(self.authority_pem)}
-        user = {"client-certificate-data": _encode(self.certificate_pem), "client-key-data": _encode(self.key_pem)}
-        content = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{"name": self.name, "cluster": cluster}],
-            "users": [{"name": "admin", "user": user}],
-            "contexts": [{"name": self.name, "context": {"cluster": self.name, "user": "admin"}}],
-            "current-context": self.name,
-        }
-        write_private(path, yaml.safe_dump(content, sort_keys=False))
+        write_private(path, self.text())
+
+    def merge(self, path: Path, *, force: bool = False) -> str | None:
+        """Put this into an existing file (or a new one) beside what is there, and make it the current context.
+
+        Returns the context that was the current one. The file is locked as kubectl locks it and replaced as a whole;
+        comments in it are lost, as with kubectl.
+
+        Raises:
+            NotMerged: the file is no kubeconfig, somebody writes it now, or it has a cluster of that name at another
+                address, which only `force` replaces.
+        """
+        place = path.resolve()  # a link stays a link
+        make_folder(place.parent)
+        with _locked(place):
+            there = _read(place)
+            known = [one for one in _entries(there, "clusters") if one.get("name") == self.name]
+            if not force and any(_server(one) != self.server for one in known):
+                cause = f"{place} has a cluster {self.name} already, at {_server(known[0])} and not at {self.server}."
+                raise NotMerged(cause, "Replace it with --force, or leave --merge out and use the file of its own.")
+            before = there.get("current-context")
+            put({place: _dumped(self._onto(there))})
+        return str(before) if before and before != self.context else None
 
     @classmethod
     def read(cls, path: Path) -> Kubeconfig:
         """Read a file that `write` wrote."""
         content = yaml.safe_load(path.read_text())
-        named, user = content["clusters"][0], content["users"][0]["user"]
+        cluster, named, user = content["clusters"][0]["cluster"], content["clusters"][0]["name"], content["users"][0]
         return cls(
-            name=named["name"],
-            server=named["cluster"]["server"],
-            authority_pem=_decode(named["cluster"]["certificate-authority-data"]),
-            certificate_pem=_decode(user["client-certificate-data"]),
-            key_pem=_decode(user["client-key-data"]),
+            name=named,
+            server=cluster["server"],
+            authority_pem=_decode(cluster.get("certificate-authority-data", "")),
+            certificate_pem=_decode(user["user"].get("client-certificate-data", "")),
+            key_pem=_decode(user["user"].get("client-key-data", "")),
+            user=user["name"].removeprefix(f"{named}-"),
         )
+
+    def _onto(self, there: Entry) -> Entry:
+        user = f"{self.name}-{self.user}"
+        cluster: Entry = {"server": self.server}
+        secrets: Entry = {}
+        if self.authority_pem:
+            cluster["certificate-authority-data"] = _encode(self.authority_pem)
+            secrets = {
+                "client-certificate-data": _encode(self.certificate_pem),
+                "client-key-data": _encode(self.key_pem),
+            }
+        return {
+            "apiVersion": "v1",
+            "kind": "Config",
+            **there,
+            "clusters": _with(there, "clusters", {"name": self.name, "cluster": cluster}),
+            "users": _with(there, "users", {"name": user, "user": secrets}),
+            "contexts": _with(
+                there, "contexts", {"name": self.context, "context": {"cluster": self.name, "user": user}}
+            ),
+            "current-context": self.context,
+        }
+
+
+def usual_file() -> Path:
+    """The file that kubectl writes: the first of `$KUBECONFIG`, else `~/.kube/config`."""
+    named = [one for one in os.environ.get("KUBECONFIG", "").split(os.pathsep) if one]
+    return Path(named[0]) if named else Path("~/.kube/config").expanduser()
+
+
+def _with(there: Entry, kind: str, entry: Entry) -> list[Entry]:
+    """The entries of a kind with this one in its old place, or at the end."""
+    entries = _entries(there, kind)
+    names = [one.get("name") for one in entries]
+    if entry["name"] in names:
+        entries[names.index(entry["name"])] = entry
+        return entries
+    return [*entries, entry]
+
+
+def _entries(there: Entry, kind: str) -> list[Entry]:
+    entries = there.get(kind) or []
+    if not isinstance(entries, list) or not all(isinstance(one, dict) for one in entries):
+        raise NotMerged(f"Its {kind} are no list of named entries.", "Mend it, or leave --merge out.")
+    return list(entries)
+
+
+def _server(entry: Entry) -> object:
+    cluster = entry.get("cluster")
+    return cluster.get("server") if isinstance(cluster, dict) else None
+
+
+def _read(path: Path) -> Entry:
+    advice = "Mend it, or leave --merge out and use the file of its own."
+    try:
+        there = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise NotMerged(f"{path} cannot be read ({type(error).__name__}).", advice) from None
+    if there is None:
+        return {}
+    if not isinstance(there, dict) or there.get("kind", "Config") != "Config":
+        raise NotMerged(f"{path} is no kubeconfig.", advice)
+    return there
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Alone with the file, by the lock that kubectl takes: a file beside it which must not be there yet."""
+    lock = path.with_name(f"{path.name}.lock")
+    try:
+        lock.touch(mode=0o600, exist_ok=False)
+    except FileExistsError:
+        cause = f"Another program writes {path} now, or ended while it did."
+        raise NotMerged(cause, f"Try again; if no kubectl is running, remove {lock}.") from None
+    try:
+        yield
+    finally:
+        lock.unlink(missing_ok=True)
+
+
+def _dumped(content: Entry) -> str:
+    return str(yaml.safe_dump(content, sort_keys=False))
 
 
 def _encode(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from services.cli import db
+from services.cli import bay, certs, db
 from services.cli.demo import demo
 from services.cli.doctor.command import doctor
 from services.cli.up import up
@@ -27,4 +27,6 @@ def prepare() -> None:
 app.command()(demo)
 app.command()(up)
 app.command()(doctor)
+app.add_typer(bay.app, name="bay")
+app.add_typer(certs.app, name="certs")
 app.add_typer(db.app, name="db")

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
+from services.cli.bay_config import Wanted, door_of, identity_of, kubeconfig
 from services.cli.kubeconfig import Kubeconfig
 from services.cli.view import View
 from shared.client.api import JeroboamClient
@@ -19,7 +20,6 @@ from shared.domain.names import bay_tag
 from shared.openstack.heat import HeatClient
 from shared.openstack.stacks import StackResource
 from shared.pki_client.chain import verify_chain
-from shared.pki_client.request import new_key_and_csr
 
 _LOOK_EVERY = 0.1  # seconds; a step is to be seen within one second of its commit, and the last ones are short
 _FINAL = frozenset({"done", "failed", "superseded", "cancelled"})
@@ -157,11 +157,8 @@ class Story:
             raise StoryFailed("Look at the cloud", f"Heat still has {names}.", "Please report this as a bug.")
 
     async def _sign(self, bay: str) -> None:
-        made = await asyncio.to_thread(new_key_and_csr, "admin", "system:masters")
-        authority = await self.client.authority(bay)
-        signed = await self.client.sign(bay, made.csr_pem)
-        server = (await self.client.bay(bay)).api_address or ""
-        config = Kubeconfig(str(BAY["name"]), server, authority.pem, signed.pem, made.key_pem)
+        door, identity = await door_of(self.client, bay), await identity_of(self.client, Wanted(bay))
+        config = kubeconfig(door, identity, "admin")
         await asyncio.to_thread(config.write, self.kubeconfig_file)
         written = await asyncio.to_thread(Kubeconfig.read, self.kubeconfig_file)
         verify_chain(written.certificate_pem, written.authority_pem)

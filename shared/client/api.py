@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Final, Self, TypeVar
+from urllib.parse import urlencode
 
 from pydantic import BaseModel, ValidationError
 
@@ -24,6 +25,7 @@ from shared.contracts.http.bays import (
     OperationOut,
 )  # fmt: skip
 from shared.contracts.http.certificates import CertificateOut
+from shared.openstack.auth import PersonAuth
 from shared.openstack.circuit import Gates
 from shared.openstack.errors import Rubbish
 from shared.openstack.session import CloudSession, segment
@@ -68,6 +70,16 @@ class JeroboamClient:
         login = PasswordLogin(transport, keystone_url, credentials)
         base_urls = {} if api_url is None else {SERVICE: api_url.rstrip("/")}
         return cls(CloudSession(transport, login, Gates(), base_urls))
+
+    @classmethod
+    def of_person(
+        cls, person: PersonAuth, egress: EgressPolicy, *, api_url: str | None = None, call_limit: float = 30.0
+    ) -> Self:
+        """A client of who runs a command; `api_url` as in `connect`, else as configured, or the catalog's."""
+        transport = Transport(egress, call_limit=call_limit, cafile=person.cafile)
+        found = api_url or person.endpoint(SERVICE)
+        base_urls = {} if found is None else {SERVICE: found.rstrip("/")}
+        return cls(CloudSession(transport, person, Gates(), base_urls))
 
     async def close(self) -> None:
         """Close the connections."""
@@ -135,13 +147,31 @@ class JeroboamClient:
         """
         return events.read(self.session, SERVICE, f"/bays/{segment(ident)}/events", _HEADERS, after)
 
-    async def authority(self, bay: str) -> CertificateOut:
-        """The certificate of the bay's own authority."""
-        return await self._ask(CertificateOut, "GET", f"/certificates/{segment(bay)}")
+    async def authority(self, bay: str, kind: str | None = None) -> CertificateOut:
+        """The certificate of the bay's own authority, or of its `kind` ("etcd", "front_proxy").
 
-    async def sign(self, bay: str, csr_pem: str) -> CertificateOut:
-        """Have a CSR signed by the bay's authority."""
-        return await self._ask(CertificateOut, "POST", "/certificates", json={"bay_uuid": bay, "csr": csr_pem})
+        During a rotation its `pem` is two certificates, one after the other, both trusted.
+        """
+        return await self._ask(CertificateOut, "GET", f"/certificates/{segment(bay)}{_query(ca_cert_type=kind)}")
+
+    async def sign(
+        self,
+        bay: str,
+        csr_pem: str,
+        *,
+        kind: str | None = None,
+        profile: str | None = None,
+        hours: int | None = None,
+    ) -> CertificateOut:
+        """Have a CSR signed by the bay's authority, or by that of a `kind`.
+
+        Args:
+            profile: what the certificate is for; None takes the subject of the CSR, as Magnum does.
+            hours: how long it is to be good; None: as long as the operator lets it.
+        """
+        asked = {"bay_uuid": bay, "csr": csr_pem, **({} if kind is None else {"ca_cert_type": kind})}
+        query = _query(profile=profile, hours=hours)
+        return await self._ask(CertificateOut, "POST", f"/certificates{query}", json=asked)
 
     async def _ask(self, kind: type[_Body], method: str, path: str, json: object | None = None) -> _Body:
         body = await self._call(method, path, json)
@@ -154,3 +184,9 @@ class JeroboamClient:
 
     async def _call(self, method: str, path: str, json: object | None = None) -> bytes:
         return (await self.session.call(SERVICE, method, path, json=json, headers=_HEADERS)).body
+
+
+def _query(**asked: object) -> str:
+    """What of this is not None, as a query string."""
+    pairs = {name: value for name, value in asked.items() if value is not None}
+    return f"?{urlencode(pairs)}" if pairs else ""

@@ -35,6 +35,7 @@ authorities = Table(
     Column("retired_at", DateTime(timezone=True)),
     Column("warned_at", DateTime(timezone=True)),
     UniqueConstraint("bay_id", "kind", "generation", name="authorities_one_per_kind"),
+    Index("authorities_ending", "not_after", postgresql_where=text("retired_at IS NULL")),
 )
 """A bay trusts those that are not retired; `warned_at`: when somebody was told that it ends soon."""
 
@@ -133,6 +134,9 @@ sign_requests = Table(
     Index("sign_requests_repeat", "bay_id", "requester", "csr_digest"),
     Index("sign_requests_by_attestation", "attestation_id", postgresql_where=text("attestation_id IS NOT NULL")),
     Index("sign_requests_pending", "created_at", postgresql_where=text("state = 'pending'")),
+    Index(
+        "sign_requests_decided", "created_at", postgresql_where=text("state <> 'pending' AND attestation_id IS NULL")
+    ),
 )
 
 certificates = Table(
@@ -155,6 +159,11 @@ certificates = Table(
     Index("certificates_by_bay", "bay_id"),
     Index("certificates_by_authority", "authority_id"),
     Index("certificates_by_requester", "bay_id", "requester", "created_at"),
+    Index(
+        "certificates_of_nodes_ending",
+        "not_after",
+        postgresql_where=text("state = 'issued' AND profile = 'node:node'"),
+    ),
 )
 
 certificate_audit = Table(
@@ -162,9 +171,11 @@ certificate_audit = Table(
     metadata,
     Column("seq", BigInteger, Identity(), primary_key=True),
     Column("at", DateTime(timezone=True), nullable=False, server_default=now),
-    Column("bay_id", UUID(as_uuid=True), nullable=False, index=True),
+    Column("bay_id", UUID(as_uuid=True), index=True),
     Column("action", Text, nullable=False),
     Column("serial", Text),
     Column("requester", Text),
     Column("detail", Text),
+    Column("times", Integer, nullable=False, server_default=text("1")),
 )
+"""`bay_id` is null where somebody named a bay that there is not; `times`: how often it happened."""

@@ -61,9 +61,15 @@ class Turn:
 
 
 def trusted(rotation: Rotation, turn: Turn | None, own: int) -> frozenset[int]:
-    """The generations that a node is to trust whose certificate is of generation `own`."""
-    if turn is None:
+    """The generations that a node is to trust whose certificate is of generation `own`.
+
+    One without a turn keeps to the old ones only as long as nobody can have certificates of the new ones: a node that
+    is made later has to trust what the others use, also when the rotation was undone meanwhile.
+    """
+    if turn is None and rotation.phase is Phase.TRUST:
         return frozenset({rotation.previous, own})
+    if turn is None:
+        return rotation.both
     return frozenset({rotation.target}) if turn.phase is Phase.DROP else rotation.both
 
 

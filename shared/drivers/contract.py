@@ -188,6 +188,12 @@ class Driver(Protocol):
         ...
 
     @property
+    def reads_groups(self) -> bool:
+        """Whether the groups in a client's certificate say what it may do in the bay, jeroboam:readers to look and
+        jeroboam:scaler to drain nodes; else every certificate of the bay's authority opens everything."""
+        ...
+
+    @property
     def support(self) -> Support:
         """The table of what it can make."""
         ...

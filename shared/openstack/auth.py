@@ -1,4 +1,5 @@
-"""Tokens of our service user, scoped to the project where the work is. The only place of keystoneauth1.
+"""Tokens of our service user, scoped to the project where the work is, and those of a person who uses a command.
+The only place of keystoneauth1 and of openstacksdk, of which only the reader of clouds.yaml is used.
 
 keystoneauth1 blocks, so it runs in threads of its own (a hanging Keystone must not use up the process's shared ones),
 and it is imported there at first use: the import costs a second.
@@ -11,16 +12,18 @@ from __future__ import annotations
 
 import asyncio
 import time
+import warnings
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from shared.domain.errors import CloudError
+from shared.domain.errors import CloudError, InvalidInput
 from shared.openstack.catalog import Endpoints
 from shared.openstack.circuit import Gates
 from shared.openstack.errors import RoleMissing, Rubbish, no_answer, refused
@@ -30,7 +33,7 @@ from shared.runtime.egress import EgressPolicy
 from shared.runtime.telemetry import CLOUD_CALLS, CLOUD_SECONDS
 
 if TYPE_CHECKING:
-    from keystoneauth1.access import AccessInfoV3
+    from keystoneauth1.access import AccessInfo
     from keystoneauth1.exceptions import HttpError
 
 _RENEW_BEFORE = 120.0
@@ -178,7 +181,7 @@ class ServiceAuth:
         return scoped
 
     def _login_blocking(self, project_id: str | None, unscoped: bool) -> ScopedToken:
-        from keystoneauth1 import exceptions, session  # noqa: PLC0415 - costs a second, only who logs in pays
+        from keystoneauth1 import session  # noqa: PLC0415 - costs a second, only who logs in pays
         from keystoneauth1.identity import v3  # noqa: PLC0415
 
         who = self._credential
@@ -200,30 +203,151 @@ class ServiceAuth:
         )
         try:
             door.session.trust_env = False  # no proxy of the environment: the egress policy judged the real address
-            return self._scoped(plugin.get_auth_ref(door), project_id)
-        except exceptions.HttpError as error:
-            raise _refused(error) from None
-        except exceptions.ConnectionError as error:
-            raise no_answer("identity", f"the login got no answer ({type(error).__name__})") from None
-        except (exceptions.ClientException, LookupError, TypeError, ValueError, AttributeError) as error:
-            raise Rubbish("identity", f"no token that can be read ({type(error).__name__})") from None
+            with _told():
+                return _scoped(plugin.get_auth_ref(door), who.region, who.interface, project_id)
         finally:
             door.session.close()
 
-    def _scoped(self, access: AccessInfoV3, project_id: str | None) -> ScopedToken:
-        catalog = access.service_catalog.catalog if access.has_service_catalog() else []
-        expires = access.expires
-        if expires is None or not access.auth_token:
-            raise ValueError("no token, or one without an end")
-        return ScopedToken(
-            token=access.auth_token,
-            expires_at=expires.timestamp(),
-            endpoints=Endpoints.from_catalog(
-                catalog, region=self._credential.region, interface=self._credential.interface
-            ),
-            project_id=project_id or access.project_id,
-            user_id=access.user_id or "",
+
+class AskPassword(Protocol):
+    """Asks the person at the terminal; `prompt` says for what."""
+
+    def __call__(self, prompt: str | None = None) -> str:
+        """What was typed."""
+
+
+class PersonAuth:
+    """The tokens of who runs a command, who is found as by the `openstack` command: clouds.yaml and secure.yaml in
+    their usual places, `OS_CLOUD`, or the other `OS_` variables. A source of tokens (`shared.openstack.tokens`).
+
+    Reading the configuration blocks, for half a second the first time.
+
+    Args:
+        cloud: a name in clouds.yaml; None leaves it to the environment.
+        ask_password: called when a password is missing; None: that is an error.
+
+    Raises:
+        InvalidInput: there is no such cloud, nothing says which, or what is said of it does not suffice.
+    """
+
+    def __init__(
+        self,
+        cloud: str | None,
+        egress: EgressPolicy,
+        *,
+        call_limit: float = 30.0,
+        ask_password: AskPassword | None = None,
+    ) -> None:
+        from keystoneauth1 import exceptions as keystone  # noqa: PLC0415
+        from keystoneauth1.identity.base import BaseIdentityPlugin  # noqa: PLC0415
+        from openstack import config, exceptions  # noqa: PLC0415
+
+        try:
+            with warnings.catch_warnings(action="ignore"):  # of what it will drop one day, which is nothing of ours
+                found = config.OpenStackConfig(pw_func=ask_password).get_one(cloud=cloud)
+                plugin = found.get_auth()
+                verify, self._client_certificate = found.get_requests_verify_args()
+        except (exceptions.ConfigException, keystone.ClientException, OSError) as error:
+            raise InvalidInput(str(error), field="cloud") from None
+        except TypeError:  # the plugin's constructor got everything under `auth`, and did not know all of it
+            raise InvalidInput("What is said under auth (OS_…) does not fit the auth_type.", field="cloud") from None
+        if verify is False:
+            raise InvalidInput(
+                "Connections that are not verified are not made; name the CA file in cacert (OS_CACERT)."
+            )
+        if not isinstance(plugin, BaseIdentityPlugin):
+            raise InvalidInput(f"auth_type {found.config.get('auth_type')} leads to no token of Keystone's.")
+        self._plugin = plugin
+        self.name = found.name
+        self.cafile = verify if isinstance(verify, str) else None
+        interface = found.get_interface() or "public"
+        self._region, self._interface = (
+            found.get_region_name(),
+            interface if isinstance(interface, str) else interface[0],
         )
+        self._override = found.get_endpoint
+        self._egress = egress
+        self._limit = call_limit
+        self._held: ScopedToken | None = None
+        self._flight: SingleFlight[str, ScopedToken] = SingleFlight()
+
+    def endpoint(self, service: str) -> str | None:
+        """The address that the configuration fixes for a service; None leaves it to the catalog."""
+        return self._override(service)
+
+    async def token(self) -> ScopedToken:
+        """A token that is good for another two minutes.
+
+        Raises:
+            CloudError: Keystone refuses, or does not answer.
+        """
+        if self._held is not None and self._held.expires_at - _RENEW_BEFORE > time.time():
+            return self._held
+        return await self._flight.do("", self._login)
+
+    def invalidate(self, refused: str) -> bool:
+        """Forget a token that a service refused; the next one is new."""
+        if self._held is not None and self._held.token == refused:
+            self._held = None
+            self._plugin.invalidate()
+        return True
+
+    async def _login(self) -> ScopedToken:
+        self._held = await asyncio.to_thread(self._login_blocking)
+        return self._held
+
+    def _login_blocking(self) -> ScopedToken:
+        from keystoneauth1 import session  # noqa: PLC0415
+
+        where = urlsplit(self._plugin.auth_url or "")
+        self._egress.check(where.hostname or "", where.port or (443 if where.scheme == "https" else 80))
+        door = session.Session(
+            auth=self._plugin, verify=self.cafile or True, cert=self._client_certificate,
+            timeout=self._limit, redirect=False, app_name="jeroboam",
+        )  # fmt: skip
+        try:
+            door.session.trust_env = False  # as all our connections
+            with _told():
+                access = self._plugin.get_access(door)
+                region = self._region or _first_region(access.service_catalog.catalog)
+                return _scoped(access, region, self._interface)
+        finally:
+            door.session.close()
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What keystoneauth1 raises as a CloudError, without what was sent."""
+    from keystoneauth1 import exceptions  # noqa: PLC0415
+
+    try:
+        yield
+    except exceptions.HttpError as error:
+        raise _refused(error) from None
+    except exceptions.ConnectionError as error:
+        raise no_answer("identity", f"the login got no answer ({type(error).__name__})") from None
+    except (exceptions.ClientException, LookupError, TypeError, ValueError, AttributeError) as error:
+        raise Rubbish("identity", f"no token that can be read ({type(error).__name__})") from None
+
+
+def _scoped(access: AccessInfo, region: str, interface: str, project_id: str | None = None) -> ScopedToken:
+    catalog = access.service_catalog.catalog if access.has_service_catalog() else []
+    expires = access.expires
+    if expires is None or not access.auth_token:
+        raise ValueError("no token, or one without an end")
+    return ScopedToken(
+        token=access.auth_token,
+        expires_at=expires.timestamp(),
+        endpoints=Endpoints.from_catalog(catalog, region=region, interface=interface),
+        project_id=project_id or access.project_id,
+        user_id=access.user_id or "",
+    )
+
+
+def _first_region(catalog: Sequence[Mapping[str, Any]]) -> str:
+    """Where nothing names a region, the first in the catalog, as other clients do."""
+    regions = (str(one.get("region_id") or one.get("region")) for entry in catalog for one in entry["endpoints"])
+    return next(regions, "")
 
 
 def _refused(error: HttpError) -> CloudError:
@@ -250,4 +374,4 @@ class ServiceToken:
         return True
 
 
-__all__ = ["Credential", "ScopedToken", "ServiceAuth", "ServiceToken"]
+__all__ = ["Credential", "PersonAuth", "ScopedToken", "ServiceAuth", "ServiceToken"]

@@ -49,6 +49,51 @@ HEAT_NOTIFICATIONS = Counter(
 HEAT_LISTENING = Gauge("jeroboam_heat_listening", "1 while what Heat publishes comes to our queue.", registry=REGISTRY)
 
 
+SIGNATURES = Counter(
+    "jeroboam_sign_requests",
+    "Sign requests that ended, by profile and outcome (signed, refused, expired).",
+    ["profile", "outcome"],
+    registry=REGISTRY,
+)
+SIGN_BATCH = Histogram(
+    "jeroboam_sign_batch",
+    "Sign requests that were decided together.",
+    buckets=(1, 2, 4, 8, 16, 24, 32),
+    registry=REGISTRY,
+)
+SIGN_SECONDS = Histogram(
+    "jeroboam_sign_seconds", "From the request's row to its end, seconds.", ["outcome"], registry=REGISTRY
+)
+LINT_FAILURES = Counter(
+    "jeroboam_certificate_lint_failures",
+    "Certificates that were not signed because what was to be signed broke a rule: a bug of ours.",
+    registry=REGISTRY,
+)
+AUTHORITIES_ENDING = Gauge(
+    "jeroboam_authorities_ending",
+    "Authorities of bays that end soon (state soon) or have ended (state ended) and are not rotated.",
+    ["state"],
+    registry=REGISTRY,
+)
+LEAVES_ENDING = Gauge(
+    "jeroboam_node_certificates_ending",
+    "Nodes whose own certificate ends soon (state soon) or has ended (state ended) without being renewed.",
+    ["state"],
+    registry=REGISTRY,
+)
+EARLIEST_END = Gauge(
+    "jeroboam_earliest_authority_end_seconds",
+    "Seconds until the first authority of a bay ends that is not rotated; below 0: it has ended.",
+    registry=REGISTRY,
+)
+CSR_REFUSALS = Counter(
+    "jeroboam_csr_refusals",
+    "Certificate requests that the gateway refused, by kind of reason.",
+    ["why"],
+    registry=REGISTRY,
+)
+
+
 def start_metrics_server(port: int | None, host: str = "127.0.0.1") -> None:
     """Serve the figures at ``/metrics`` from a background thread; None: no endpoint.
 

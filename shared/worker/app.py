@@ -58,6 +58,7 @@ class WorkerApp(Generic[DepsT]):
 
     `deps` builds the service's dependencies inside the running loop and closes them at the end. `handlers` take the
     messages that are not about operations. `background` gives loops that run beside, for as long as the process.
+    `concurrency`: messages that are handled at once; more than there are connections, where handlers share them.
     """
 
     service: Service
@@ -66,6 +67,7 @@ class WorkerApp(Generic[DepsT]):
     deps: Callable[[Wiring], contextlib.AbstractAsyncContextManager[DepsT]]
     handlers: Mapping[type[Message], Callable[[DepsT, Any], Awaitable[None]]] = field(default_factory=dict)
     background: Callable[[DepsT], list[Background]] = lambda _deps: []
+    concurrency: int = CONCURRENCY
 
     def run(self) -> None:
         """Run until SIGTERM or SIGINT.
@@ -94,7 +96,7 @@ class WorkerApp(Generic[DepsT]):
             dispatcher = Dispatcher(
                 self.service, wiring.engine, self.settings.timing, self.steps, deps, committed=committed
             )
-            await wiring.bus.consume(self.service.value, self._handler(dispatcher, deps), concurrency=CONCURRENCY)
+            await wiring.bus.consume(self.service.value, self._handler(dispatcher, deps), concurrency=self.concurrency)
             await wiring.bus.start()
             readiness = Readiness(self.settings.ready_file, wiring.engine, wiring.bus, self.settings.timing.sweep)
             loops: list[Background] = [

@@ -130,7 +130,7 @@ async def _done(conn: AsyncConnection, operation: Operation, verdict: Done, serv
     following = FLOWS[operation.kind].next_after(operation.step)
     if following is None:
         error = _left_behind(_obstacles(operation))
-        await claims.finish(conn, operation, OperationState.DONE, error=error, service=service)
+        await claims.finish(conn, operation, OperationState.DONE, error=error, service=service, note=verdict.note)
     else:
         await claims.go_on(conn, operation, following, memo=verdict.memo, service=service, note=verdict.note)
 

@@ -199,6 +199,7 @@ def running(dsn: str, home: Path, **api_settings: str) -> Iterator[System]:
             "JEROBOAM_PORT_FILE": str(home / "api.port"),
             "JEROBOAM_SEAL_PUBLIC_KEY_FILE": str(home / "seal.pub"),
             "JEROBOAM_BAYS_PER_PROJECT": "1000",
+            "JEROBOAM_REFUSED_CSRS": "100000",  # most tests here ask for what is refused
             **api_settings,
         }
         children.enter_context(_child(["-m", "services.certs"], certs, home / "certs.log"))

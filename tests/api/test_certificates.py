@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]
+import httpx
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
-from cryptography.x509.oid import NameOID
 
-from tests.api.harness import System, detail
-
-
-def csr_of(key: CertificateIssuerPrivateKeyTypes | None = None, name: str = "admin") -> str:
-    subject = x509.Name(
-        [x509.NameAttribute(NameOID.COMMON_NAME, name), x509.NameAttribute(NameOID.ORGANIZATION_NAME, "system:masters")]
-    )
-    request = x509.CertificateSigningRequestBuilder().subject_name(subject)
-    signed = request.sign(key or ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
-    return signed.public_bytes(serialization.Encoding.PEM).decode()
+from tests.api.harness import System, database, detail, running
+from tests.support.csrs import AUTHORITY, WITH_SHA1, addresses, csr_of, hosts
 
 
 async def authority_of(system: System, bay: dict[str, Any], query: str = "") -> dict[str, Any]:
@@ -85,6 +80,7 @@ async def test_creator_and_administrator_only(system: System) -> None:
     for answer, rule in (
         (system.call("GET", f"/v1/certificates/{bay['uuid']}", user="reader"), "certificate:get"),
         (system.call("POST", "/v1/certificates", body, user="reader"), "certificate:create"),
+        (system.call("POST", "/v1/certificates?profile=reader", body, user="reader"), "certificate:create_reader"),
     ):
         assert answer.status_code == 403
         assert detail(answer) == f"Policy doesn't allow {rule} to be performed."
@@ -127,8 +123,16 @@ def of_version(number: int) -> str:
         (tampered(), "Received invalid csr: "),
         (csr_of().replace("CERTIFICATE REQUEST", "CERTIFICATE"), "it is not a PEM certificate request"),
         (of_version(5), "it is not a PEM certificate request"),
+        (WITH_SHA1, "it is signed with a weak hash, use SHA-256, SHA-384 or SHA-512"),
+        (csr_of(extensions=[AUTHORITY]), "Extension 'basicConstraints' not allowed"),
+        (csr_of(extensions=[hosts("a.example.org", "*.example.org")]), "the wildcard '*.example.org' is not allowed"),
+        (csr_of(name="*.example.org"), "the wildcard '*.example.org' is not allowed"),
+        (csr_of(extensions=[addresses("10.0.0.0/24")]), "10.0.0.0/24 in its subjectAltName is a network"),
     ],
-    ids=["empty", "text", "long", "null", "number", "rsa1024", "p224", "tampered", "certificate", "version"],
+    ids=[
+        *("empty", "text", "long", "null", "number", "rsa1024", "p224", "tampered", "certificate", "version"),
+        *("sha1", "authority", "wildcard", "wildcard-name", "network"),
+    ],
 )
 def test_csr_that_cannot_be_signed(system: System, csr: object, sentence: str) -> None:
     answer = system.call("POST", "/v1/certificates", {"bay_uuid": "any", "csr": csr})
@@ -152,16 +156,108 @@ async def test_bay_without_tls(system: System) -> None:
         assert detail(answer) == words
 
 
-async def test_refusal_of_the_authority(system: System) -> None:
+def test_a_body_that_no_csr_fills_is_not_read(system: System) -> None:
+    body = {"bay_uuid": "any", "csr": "x" * 40_000}
+    answer = system.call("POST", "/v1/certificates", body)
+    assert answer.status_code == 413
+    assert detail(answer) == "The body has more than 32768 bytes, which is the most that is taken."
+
+    def unsaid() -> Iterator[bytes]:
+        yield from (json.dumps(body).encode(), b" " * 1_000_000)
+
+    token = {"X-Auth-Token": system.token("demo")}
+    answer = httpx.post(f"{system.api_url}/v1/certificates", content=unsaid(), headers=token)
+    assert answer.status_code == 413
+
+
+async def test_only_the_bay_s_own_addresses(system: System) -> None:
+    bay = system.bay(labels={"service_cluster_ip_range": "10.96.0.0/16"})
+    await authority_of(system, bay)
+    await system.sql(
+        "INSERT INTO nodes (bay_id, server_id, role, position, name, address, private_address) "
+        "VALUES ($1::uuid, 's', 'master', 0, 'm', '172.24.4.77', '10.0.0.9')",
+        bay["uuid"],
+    )
+    ask = {"bay_uuid": bay["uuid"]}
+    for own in ("127.0.0.1", "::1", "172.24.4.77", "10.0.0.200", "10.96.0.1"):
+        answer = system.call("POST", "/v1/certificates", {**ask, "csr": csr_of(extensions=[addresses(own)])})
+        assert answer.status_code == 201, (own, answer.text)
+    for other, csr in (
+        ("172.24.4.78", csr_of(extensions=[addresses("127.0.0.1", "172.24.4.78")])),
+        ("10.254.0.1", csr_of(extensions=[addresses("10.254.0.1")])),
+        ("8.8.8.8", csr_of(extensions=[hosts("8.8.8.8")])),
+        ("8.8.4.4", csr_of(name="8.8.4.4")),
+    ):
+        answer = system.call("POST", "/v1/certificates", {**ask, "csr": csr})
+        assert answer.status_code == 400
+        assert detail(answer).startswith(f"Received invalid csr: {other} in its subject or subjectAltName is not this")
+
+
+def lifetime(pem: str) -> timedelta:
+    return x509.load_pem_x509_certificate(pem.encode()).not_valid_after_utc - datetime.now(UTC)
+
+
+async def test_a_wish_for_a_short_life(system: System) -> None:
     bay = system.bay()
     await authority_of(system, bay)
+    body = {"bay_uuid": bay["uuid"], "csr": csr_of()}
+    plain = system.call("POST", "/v1/certificates", body).json()["pem"]
+    short, shorter = (system.call("POST", f"/v1/certificates?hours={hours}", body).json()["pem"] for hours in (12, 2))
+    assert timedelta(hours=11) < lifetime(short) <= timedelta(hours=12)
+    assert timedelta(hours=1) < lifetime(shorter) <= timedelta(hours=2)
+    assert lifetime(plain) > timedelta(days=100)
+    assert system.call("POST", "/v1/certificates?hours=12", body).json()["pem"] == short
+    assert system.call("POST", "/v1/certificates?profile=owner", body).json()["pem"] == plain
+    for hours in ("0", "-1", "1.5", "x", "1000000", "²"):
+        answer = system.call("POST", f"/v1/certificates?hours={hours}", body)
+        assert answer.status_code == 400
+        assert f"attribute hours. Value: '{hours}'." in detail(answer)
+
+
+def with_groups(system: System) -> dict[str, Any]:
+    """A bay whose software heeds the groups in certificates."""
+    model = system.baymodel(image_id="ubuntu-24.04", docker_volume_size=None, flavor_id="m1.medium")
+    return system.bay(baymodel_id=model["uuid"])
+
+
+async def test_a_wish_for_a_profile(system: System) -> None:
+    bay = with_groups(system)
+    await authority_of(system, bay)
     key = ec.generate_private_key(ec.SECP256R1())
-    request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
-    request = request.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-    csr = request.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
-    answer = system.call("POST", "/v1/certificates", {"bay_uuid": bay["uuid"], "csr": csr})
-    assert answer.status_code == 400
-    assert detail(answer) == "Extension 'basicConstraints' not allowed"
+    body = {"bay_uuid": bay["uuid"], "csr": empty_csr(key)}
+    subjects = {}
+    for profile in ("admin", "reader"):
+        answer = system.call("POST", f"/v1/certificates?profile={profile}", body)
+        assert answer.status_code == 201, answer.text
+        subjects[profile] = x509.load_pem_x509_certificate(answer.json()["pem"].encode()).subject.rfc4514_string()
+    assert "O=system:masters" in subjects["admin"]
+    assert "O=jeroboam:readers" in subjects["reader"]
+    for profile in ("scaler", "node:kubelet", "Owner"):
+        answer = system.call("POST", f"/v1/certificates?profile={profile}", body)
+        assert answer.status_code == 400
+        assert detail(answer).endswith("Value should be one of: owner, admin, reader")
+    old = system.call("POST", "/v1/certificates?profile=reader", {**body, "bay_uuid": system.bay()["uuid"]})
+    assert old.status_code == 400
+    for query in ("profil=admin", "profile=admin&profile=owner"):
+        assert system.call("POST", f"/v1/certificates?{query}", body).status_code == 400
+
+
+def empty_csr(key: ec.EllipticCurvePrivateKey) -> str:
+    request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, hashes.SHA256())
+    return request.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def test_an_operator_may_let_others_have_reader_certificates(tmp_path: Path) -> None:
+    """By default whoever made the bay and administrators may, as for every other certificate."""
+    (tmp_path / "policy.json").write_text(json.dumps({"certificate:create_reader": "rule:admin_or_project_reader"}))
+    with database() as dsn, running(dsn, tmp_path, JEROBOAM_POLICY_FILE=str(tmp_path / "policy.json")) as system:
+        bay = with_groups(system)
+        asyncio.run(authority_of(system, bay))
+        body = {"bay_uuid": bay["uuid"], "csr": empty_csr(ec.generate_private_key(ec.SECP256R1()))}
+        assert system.call("POST", "/v1/certificates?profile=reader", body, user="reader").status_code == 201
+        for query in ("", "?profile=admin", "?profile=owner"):
+            answer = system.call("POST", f"/v1/certificates{query}", body, user="reader")
+            assert detail(answer) == "Policy doesn't allow certificate:create to be performed."
 
 
 async def test_a_signature_that_does_not_come_is_503_with_retry_after(system: System) -> None:

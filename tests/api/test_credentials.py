@@ -1,4 +1,4 @@
-"""Rotation of credentials and authorities, which no driver can do yet (contract §1.14, §1.15)."""
+"""The doors of the rotation of credentials and authorities (contract §1.14, §1.15)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import pytest
 from tests.api.harness import LATEST, System, detail
 
 CREDENTIAL = "The nodes of this cluster do not use the cloud, so there is no credential to rotate."
-AUTHORITY = "Rotating the CA certificate is not supported by this driver."
 BYTES = {"Content-Type": "application/octet-stream"}
 BODIES: list[tuple[bytes | None, dict[str, str]]] = [
     (None, {}),
@@ -29,11 +28,11 @@ def bay(system: System) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("raw", "headers"), BODIES)
 def test_any_body_will_do(system: System, bay: dict[str, Any], raw: bytes | None, headers: dict[str, str]) -> None:
-    for path, sentence in (("credentials", CREDENTIAL), ("certificates", AUTHORITY)):
-        for ident in ("uuid", "name"):
-            answer = system.call("PATCH", f"/v1/{path}/{bay[ident]}", raw=raw, headers=headers, version="12")
-            assert answer.status_code == 400
-            assert detail(answer) == sentence
+    for ident in ("uuid", "name"):
+        answer = system.call("PATCH", f"/v1/credentials/{bay[ident]}", raw=raw, headers=headers, version="12")
+        assert (answer.status_code, detail(answer)) == (400, CREDENTIAL)
+        answer = system.call("PATCH", f"/v1/certificates/{bay[ident]}", raw=raw, headers=headers, version="12")
+        assert (answer.status_code, answer.json()) == (202, {"uuid": bay["uuid"]})
 
 
 def test_credentials_begin_at_1_12(system: System, bay: dict[str, Any]) -> None:
@@ -47,8 +46,9 @@ def test_credentials_begin_at_1_12(system: System, bay: dict[str, Any]) -> None:
 
 
 def test_the_authority_may_be_rotated_at_every_microversion(system: System, bay: dict[str, Any]) -> None:
+    """As in Magnum, where 1.5 is not looked at."""
     for version in (None, "4", "14"):
-        assert detail(system.call("PATCH", f"/v1/certificates/{bay['uuid']}/", version=version)) == AUTHORITY
+        assert system.call("PATCH", f"/v1/certificates/{bay['uuid']}/", version=version).status_code == 202
 
 
 def test_no_tls_no_authority(system: System) -> None:
@@ -85,7 +85,7 @@ def test_who_may(system: System, bay: dict[str, Any]) -> None:
         answer = system.call("PATCH", f"/v1/{path}/{bay['uuid']}", user=user, version="14")
         assert answer.status_code == 403
         assert detail(answer) == f"Policy doesn't allow {rule} to be performed."
-    assert detail(system.call("PATCH", f"/v1/certificates/{bay['uuid']}", user="admin")) == AUTHORITY
+    assert system.call("PATCH", f"/v1/certificates/{bay['uuid']}", user="admin").status_code == 202
 
 
 def test_nothing_else_is_there(system: System, bay: dict[str, Any]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -14,6 +14,7 @@ from shared.drivers import registry
 from shared.drivers.contract import BayFacts, Driver
 from shared.drivers.heat_limits import HeatLimits
 from shared.openstack.nova import Flavor
+from tests.drivers.agent_pki import Authority
 from tests.drivers.cases import CREDENTIAL, PAIRS, cases
 from tests.drivers.cases import SECRET as CREDENTIAL_SECRET
 from tests.drivers.cases import facts as facts_of
@@ -76,11 +77,12 @@ def test_what_it_would_take(driver: Driver) -> None:
 @each_driver
 def test_the_stand_in_is_no_shorter_than_a_real_certificate(driver: Driver) -> None:
     """Else a bay could be let through whose user-data is too long once it is made."""
-    authority = "-----BEGIN CERTIFICATE-----\n" + "A" * 1200 + "\n-----END CERTIFICATE-----\n"
     facts = facts_of(driver)
-    real = driver.render(dataclasses.replace(facts, ca_pem=authority), CREDENTIAL)
+    kind: Literal["ec", "rsa"] = "rsa" if driver.ca_key == "rsa2048" else "ec"
+    real = driver.render(dataclasses.replace(facts, ca_pem=Authority("b" * 64, kind).pem), CREDENTIAL)
     dry = rehearse(driver, facts).stack
     assert all(len(dry.files[name]) >= len(text) for name, text in real.files.items())
+    assert len(dry.parameters["ca_pem"]) >= len(real.parameters["ca_pem"]) > 500
 
 
 @each_driver

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +22,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from tests.api.harness import System, database, detail, running
-from tests.api.test_certificates import authority_of, csr_of
+from tests.api.test_certificates import authority_of
+from tests.support.csrs import csr_of
 
 STRANGER: Final = "No certificate: bay, server, role, secret and names do not belong together."
 SECRET: Final = "s" * 64
@@ -170,11 +173,11 @@ async def test_a_certificate_of_a_person_is_no_node_s(system: System) -> None:
     assert "not one that a bay's authority issued to a node" in detail(answer)
 
 
-def proof(key: ec.EllipticCurvePrivateKey, pem: str) -> dict[str, str]:
-    """The headers for a GET of /v1/nodes/self."""
+def proof(key: ec.EllipticCurvePrivateKey, pem: str, method: str = "GET", body: object = None) -> dict[str, str]:
+    """The headers for a call of /v1/nodes/self."""
     at = int(time.time())
-    empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-    signature = key.sign(f"GET\n/v1/nodes/self\n{at}\n{empty}\n".encode(), ec.ECDSA(SHA256()))
+    digest = hashlib.sha256(b"" if body is None else json.dumps(body).encode()).hexdigest()
+    signature = key.sign(f"{method}\n/v1/nodes/self\n{at}\n{digest}\n".encode(), ec.ECDSA(SHA256()))
     return {
         "X-Jeroboam-Certificate": base64.b64encode(pem.encode()).decode(),
         "X-Jeroboam-Time": str(at),

@@ -54,6 +54,7 @@ TABLE: dict[str, tuple[str, ...]] = {
     "nodegroup:update": WRITERS,
     "nodegroup:delete": WRITERS,
     "certificate:create": WRITERS,
+    "certificate:create_reader": WRITERS,
     "certificate:get": READERS,
     "certificate:rotate_ca": WRITERS,
     "credential:rotate": NOT_ADMIN,
@@ -64,7 +65,13 @@ TABLE: dict[str, tuple[str, ...]] = {
 }
 """Rule → the roles that each alone let a user act on their own row in their own project."""
 
-MAKER = {"certificate:create", "certificate:get", "bay:update_health_status", "cluster:update_health_status"}
+MAKER = {
+    "certificate:create",
+    "certificate:create_reader",
+    "certificate:get",
+    "bay:update_health_status",
+    "cluster:update_health_status",
+}
 """Rules that only the user who made the cluster passes."""
 
 

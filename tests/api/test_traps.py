@@ -12,7 +12,7 @@ import pytest
 
 from tests.api.harness import LATEST, MODEL, VERSION, System, detail, unique
 from tests.api.made import cluster, put, shown, template
-from tests.api.test_certificates import csr_of
+from tests.support.csrs import csr_of
 
 WORD = "container-infrastructure-management"
 NODES = [{"op": "replace", "path": "/node_count", "value": 2}]

@@ -18,7 +18,7 @@ from pydantic import SecretStr, ValidationError
 from services.certs.authority import new_authority_key
 from services.certs.envelope import Envelope, EnvelopeError, MasterKey
 from services.certs.handlers import sign_requested
-from services.certs.key_store import BarbicanKeys, KeyOwner, Keys, secret_name
+from services.certs.key_store import BarbicanKeys, KeyOwner, Keys, all_names, secret_name
 from services.certs.master_key import EnvelopeSource
 from services.certs.settings import CertsSettings
 from shared.contracts.certificate import CertificateSignRequested
@@ -61,7 +61,7 @@ class Vault:
 
     async def empty(self, bay_id: UUID) -> None:
         """Remove what a failing test left."""
-        await BarbicanKeys(self.client).destroy(bay_id, [], no_guard)
+        await BarbicanKeys(self.client).destroy([], all_names(bay_id, (1, 2)), no_guard)
 
 
 @pytest.fixture

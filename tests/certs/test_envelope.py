@@ -5,14 +5,16 @@ from __future__ import annotations
 import base64
 import os
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from pydantic import SecretStr, ValidationError
 
+from services.certs.client_policy import ClientPolicy
 from services.certs.envelope import Envelope, EnvelopeError, MasterKey
-from services.certs.master_key import load_master_key
+from services.certs.master_key import load_master_key, load_master_keys
 from services.certs.settings import CertsSettings
 from shared.db.repositories.authorities import SealedKey
 
@@ -113,3 +115,59 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_one_source_exactly(tmp_path: Path, both: bool) -> None:
     with pytest.raises(ValidationError, match="exactly one"):
         settings(file=tmp_path / "x" if both else None, key=KEY if both else None)
+
+
+def test_records_under_either_key_open_while_one_is_exchanged_for_the_other() -> None:
+    old, new = (MasterKey.from_base64(base64.b64encode(os.urandom(32)).decode()) for _ in range(2))
+    record = Envelope(old).seal(b"a private key", bay_id=BAY, authority_id=AUTHORITY)
+    both = Envelope(new, [old])
+
+    anew = both.rewrap(record, bay_id=BAY, authority_id=AUTHORITY)
+    assert (both.key_id, anew.key_id, anew.sealed) == (new.id, new.id, record.sealed)
+    for one in (record, anew, both.seal(b"a private key", bay_id=BAY, authority_id=AUTHORITY)):
+        assert both.open(one, bay_id=BAY, authority_id=AUTHORITY) == b"a private key"
+    assert Envelope(new).open(anew, bay_id=BAY, authority_id=AUTHORITY) == b"a private key"
+    with pytest.raises(EnvelopeError, match=f"under master key {new.id}; this process holds {old.id}"):
+        Envelope(old).open(anew, bay_id=BAY, authority_id=AUTHORITY)
+
+
+@pytest.mark.parametrize("whose", [(uuid4(), AUTHORITY), (BAY, uuid4())])
+def test_a_record_of_somebody_else_is_not_wrapped_anew(whose: tuple[UUID, UUID]) -> None:
+    old, new = (MasterKey.from_base64(base64.b64encode(os.urandom(32)).decode()) for _ in range(2))
+    record = Envelope(old).seal(b"a private key", bay_id=BAY, authority_id=AUTHORITY)
+
+    with pytest.raises(EnvelopeError, match="changed or belongs elsewhere"):
+        Envelope(new, [old]).rewrap(record, bay_id=whose[0], authority_id=whose[1])
+
+
+def test_further_master_keys_come_from_files_and_texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [base64.b64encode(os.urandom(32)).decode() for _ in range(4)]
+    files = [tmp_path / name for name in ("one", "two")]
+    for file, text in zip(files, texts, strict=False):
+        file.write_text(text)
+        file.chmod(0o600)
+    monkeypatch.setenv("JEROBOAM_OTHER_MASTER_KEY_FILES", f"{files[0]}, {files[1]},")
+    monkeypatch.setenv("JEROBOAM_OTHER_MASTER_KEYS", ",".join(texts[2:]))
+    given = settings(key=KEY)
+
+    found = load_master_keys(given)
+    assert found.newest == MasterKey.from_base64(KEY)
+    assert found.others == tuple(MasterKey.from_base64(text) for text in texts)
+    assert not any(text in repr(given) + repr(found) for text in texts)
+    files[1].chmod(0o640)
+    with pytest.raises(EnvelopeError, match="chmod it to 0600"):
+        load_master_keys(given)
+
+
+def test_what_certificates_of_people_may_say_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert settings(key=KEY).clients == ClientPolicy()
+    monkeypatch.setenv("JEROBOAM_OWNER_SUBJECTS", "CN=*,O=dev-*;CN=ci")
+    monkeypatch.setenv("JEROBOAM_OWNER_NETWORKS", "203.0.113.0/24")
+    monkeypatch.setenv("JEROBOAM_CLIENT_CERTIFICATE_HOURS", "8")
+    monkeypatch.setenv("JEROBOAM_CLIENT_CERTIFICATE_MAX_HOURS", "")
+    policy = settings(key=KEY).clients
+
+    assert (len(policy.subjects), policy.usual, policy.longest) == (2, timedelta(hours=8), None)
+    monkeypatch.setenv("JEROBOAM_OWNER_SUBJECTS", "everybody")
+    with pytest.raises(ValidationError, match="is TYPE=VALUE"):
+        settings(key=KEY)

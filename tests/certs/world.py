@@ -91,6 +91,7 @@ class World:
         requester: str = "user-1",
         profile: str = sign_requests.OWNER_PROFILE,
         patience: timedelta = timedelta(minutes=1),
+        validity_seconds: int | None = None,
     ) -> UUID:
         """Write a sign request as the gateway does, with the gateway's role."""
         gateway = make_engine(as_role(self.dsn, "jb_api"), pool_size=1)
@@ -103,6 +104,7 @@ class World:
                 csr=csr,
                 profile=profile,
                 patience=patience,
+                validity_seconds=validity_seconds,
             )
         await gateway.dispose()
         return request_id

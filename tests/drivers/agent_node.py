@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -11,15 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 
 from tests.drivers.agent_api import SECRET, Api
 from tests.drivers.cases import tool
 
 AGENT = Path(__file__).parents[2] / "shared" / "drivers" / "common" / "node_agent.sh"
+NODE_PKI = AGENT.with_name("node_pki.sh")
 TAKE_CREDENTIAL = AGENT.with_name("take_credential.sh")
 WRAPPED = (
-    "cat cmp cp curl cut date diff grep head jq ln mkdir mv od openssl readlink rm sed seq sh sync systemctl tee tr"
+    "cat cmp cp curl cut date diff grep head jq ln mkdir mv od openssl readlink rm sed seq sh sync systemctl tee "
+    "timeout tr"
 )
 """Every program that the agent starts."""
 
@@ -70,12 +74,19 @@ class Node:
         (conf / "bay.env").write_text("".join(f"{name}='{value}'\n" for name, value in given.items()))
         (conf / "node-secret").write_text(f"{SECRET}\n")
         (conf / "ca.pem").write_text(self.api.kubernetes.pem)
+        shutil.copy(NODE_PKI, conf / "node-pki")
         (conf / "install-certificates").write_text(f"echo installed >>{self.root}/calls\n")
+        self.is_well()
         answer = '[ "$1" != is-active ] || echo active'
         self._script("bin/systemctl", f'#!/bin/sh\necho "$@" >>{self.root}/calls\n{answer}\n')
         for name in WRAPPED.split():
             program = self.root / "bin/systemctl" if name == "systemctl" else tool(name)
             self._script(f"bin-killing/{name}", _WRAPPER.format(root=self.root, program=program))
+
+    def is_well(self, reason: str = "") -> None:
+        """What the driver's check of the node finds from now on: nothing, or this reason against it."""
+        told = f"echo '{reason}' >{self.root}/state/check-error; exit 1\n" if reason else ""
+        (self.root / "conf/check-node").write_text(f"echo checked >>{self.root}/calls\n{told}")
 
     def _script(self, name: str, text: str) -> None:
         (self.root / name).write_text(text)
@@ -94,6 +105,7 @@ class Node:
             "JEROBOAM_STATE": f"{self.root}/state",
             "JEROBOAM_METADATA": f"{self.api.url}/meta_data.json",
             "JEROBOAM_NOW": "1",
+            "JEROBOAM_AGAIN": "0",
         }
         return subprocess.run(
             [tool(self.shell), str(AGENT), command],
@@ -116,7 +128,7 @@ class Node:
             certificate = self.certificate(name)
             assert certificate.public_key() == key.public_key(), name
             trusted = x509.load_pem_x509_certificates(authorities[kind].read_bytes())
-            assert any(ca.subject == certificate.issuer for ca in trusted), name
+            assert any(issued_by(ca, certificate) for ca in trusted), name
         assert {path.name: path.read_text() for path in (self.pki / "shared").iterdir()} == self.api.shared
 
     def check_tidy(self) -> None:
@@ -128,6 +140,14 @@ class Node:
         assert [path.name for path in state.glob("work.*")] == []
         assert [path.name for path in self.pki.glob("set.*")] == [(self.pki / "current").readlink().name]
         assert not (state / "pending").exists()
+
+
+def issued_by(authority: x509.Certificate, certificate: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(authority)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
 
 
 def killed(done: subprocess.CompletedProcess[str]) -> bool:

@@ -18,7 +18,7 @@ DAY = datetime.timedelta(days=1)
 
 
 class Authority:
-    """One authority of a bay."""
+    """One authority of a bay. Those of one kind have the same name, and are told apart by key identifiers."""
 
     def __init__(self, name: str = "bay", kind: Literal["ec", "rsa"] = "ec") -> None:
         self.key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey = (
@@ -26,8 +26,9 @@ class Authority:
         )
         self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         ca = x509.BasicConstraints(ca=True, path_length=None)
+        own = x509.SubjectKeyIdentifier.from_public_key(self.key.public_key())
         builder = self._builder(self.name, self.key.public_key()).add_extension(ca, critical=True)
-        self.certificate = builder.sign(self.key, hashes.SHA256())
+        self.certificate = builder.add_extension(own, critical=False).sign(self.key, hashes.SHA256())
         self.pem = pem(self.certificate)
 
     def _builder(self, subject: x509.Name, key: PublicKey, days: int = 9) -> x509.CertificateBuilder:
@@ -42,7 +43,8 @@ class Authority:
         assert csr.is_signature_valid
         key = csr.public_key()
         assert isinstance(key, PublicKey)
-        builder = self._builder(csr.subject, key, days)
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
+        builder = self._builder(csr.subject, key, days).add_extension(issuer, critical=False)
         for extension in csr.extensions:
             builder = builder.add_extension(extension.value, extension.critical)
         return pem(builder.sign(self.key, hashes.SHA256()))

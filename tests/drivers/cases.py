@@ -6,8 +6,10 @@ import base64
 import dataclasses
 import email
 import gzip
+import io
 import json
 import shutil
+import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,7 @@ from shared.drivers.contract import BayFacts, BaySecrets, Driver, RenderedStack
 
 SECRET = "zq7-secret_of_the_credential"
 CREDENTIAL = BaySecrets(application_credential_id="a1b2c3d4e5f6", application_credential_secret=SECRET)
+ARCHIVE = "/etc/jeroboam/files.tar"
 CA = "-----BEGIN CERTIFICATE-----\nMIIBexample\n-----END CERTIFICATE-----\n"
 
 BASE = BayFacts(
@@ -170,12 +173,14 @@ class UserData:
 
 
 def user_data(stack: RenderedStack) -> dict[str, UserData]:
-    """By role."""
-    found = {}
-    for name, text in stack.files.items():
-        if name.endswith(".user-data"):
-            found[name.removesuffix(".user-data")] = take_apart(text)
-    return found
+    """By role, with the authorities."""
+    names = [name.removesuffix(".user-data") for name in stack.files if name.endswith(".user-data")]
+    return {role: take_apart(with_authorities(stack, role)) for role in names}
+
+
+def with_authorities(stack: RenderedStack, role: str) -> str:
+    """A role's user-data in which Heat has filled in the authorities, and nothing else."""
+    return stack.files[f"{role}.user-data"].replace("@@CA_PEM@@", stack.parameters["ca_pem"])
 
 
 def take_apart(text: str) -> UserData:
@@ -195,7 +200,26 @@ def _mime(text: str) -> UserData:
     for entry in config["write_files"]:
         if entry.pop("encoding", None) == "gz+b64":
             entry["content"] = gzip.decompress(base64.b64decode(entry["content"])).decode()
+    (archive,) = [entry for entry in config["write_files"] if entry["path"] == ARCHIVE]
+    config["write_files"].remove(archive)
+    config["write_files"] += unpacked(archive["content"])
+    del scripts["05-unpack.sh"]
     return UserData(scripts=scripts, config=config)
+
+
+def unpacked(archive: str) -> Iterator[dict[str, str]]:
+    """The files of a node's archive, as cloud-config's entries; ours are all ASCII."""
+    with tarfile.open(fileobj=io.BytesIO(archive.encode())) as tar:
+        for one in tar:
+            assert (one.isfile(), one.uid, one.gid, one.mtime) == (True, 0, 0, 0)
+            file = tar.extractfile(one)
+            assert file is not None
+            yield {
+                "path": f"/{one.name}",
+                "owner": "root:root",
+                "permissions": f"{one.mode:04o}",
+                "content": file.read().decode(),
+            }
 
 
 def _ignition(document: dict[str, Any]) -> UserData:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import os
 from pathlib import Path
 
@@ -26,7 +28,7 @@ def summary(stack: RenderedStack) -> str:
         for role, node in user_data(stack).items()
     }
     document = {
-        "parameters": stack.parameters,
+        "parameters": {**stack.parameters, **_unpacked(stack.parameters)},
         "environment": stack.environment,
         "files": sorted(stack.files),
         "nodes": nodes,
@@ -34,8 +36,14 @@ def summary(stack: RenderedStack) -> str:
     return yaml.safe_dump(document, sort_keys=False, width=1000)
 
 
+def _unpacked(parameters: dict[str, str]) -> dict[str, str]:
+    """How it is packed may differ between machines."""
+    packed = base64.b64decode(parameters.get("ca_pem", ""))
+    return {"ca_pem": gzip.decompress(packed).decode()} if packed else {}
+
+
 def whole(node: UserData) -> str:
-    """All that a node is given, unpacked: how a file is packed may differ between machines."""
+    """All that a node is given, unpacked."""
     files = [f"==== {path} ({entry['permissions']})\n{entry['content']}" for path, entry in node.files.items()]
     return "\n".join([*files, *(f"==== {name}\n{text}" for name, text in node.scripts.items())])
 

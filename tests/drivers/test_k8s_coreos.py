@@ -18,7 +18,7 @@ from typing_extensions import override
 
 from shared.drivers.common import ignition
 from shared.drivers.rendering import placeholders
-from tests.drivers.cases import CREDENTIAL, cases, facts, render, take_apart, templates, tool
+from tests.drivers.cases import CA, CREDENTIAL, cases, facts, render, take_apart, templates, tool, with_authorities
 from tests.drivers.legacy_nodes import COREOS, finished, machine, pods, running_master
 from tests.drivers.nodes import FILLED, Sandbox, environment
 
@@ -31,7 +31,7 @@ SIGNAL: Final = (
 
 
 def rendered(case: str, role: str = "master") -> str:
-    return COREOS.render(facts(COREOS, **cases(COREOS)[case]), CREDENTIAL).files[f"{role}.user-data"]
+    return with_authorities(COREOS.render(facts(COREOS, **cases(COREOS)[case]), CREDENTIAL), role)
 
 
 @cache
@@ -99,6 +99,7 @@ def test_what_heat_fills_in_arrives_as_it_is(case: str) -> None:
     assert shown.stdout == "10.0.0.5,10.0.0.6,10.0.0.7 web-master-1"
     if case != "no-tls":
         assert files["/etc/jeroboam/node-secret"]["content"] == "s" * 64 + "\n"
+        assert files["/etc/jeroboam/ca.pem"]["content"] == CA
 
 
 def test_what_is_packed_has_nothing_for_heat_to_replace() -> None:

@@ -341,7 +341,7 @@ def test_workers_dial_the_bays_api(driver: Driver, tls: bool, tmp_path: Path) ->
 def test_units_are_the_guides() -> None:
     assert environment(ATOMIC, "master")["JB_UNITS"] == "etcd flanneld docker kube-apiserver kubelet"
     assert environment(ATOMIC, "worker")["JB_UNITS"] == "flanneld docker kubelet"
-    assert environment(ATOMIC, "master")["JB_RESTART_UNITS"] == "etcd flanneld kube-apiserver kubelet"
+    assert environment(ATOMIC, "master")["JB_RESTART_UNITS"] == "etcd kube-apiserver kubelet"
 
 
 def test_containers_are_the_guides_and_new_certificates_make_new_ones(tmp_path: Path) -> None:

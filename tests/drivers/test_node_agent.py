@@ -138,8 +138,8 @@ REFUSED: dict[str, tuple[Callable[[Api], Change], str]] = {
     "self-signed": (lambda _: self_signed, "node.crt is for another key"),
     "another key": (lambda api: changed("pem", lambda _: api.kubernetes.sign(someone_elses_csr())), "for another key"),
     "no certificate": (lambda _: changed("pem", lambda _: "hello"), "node.crt is no certificate"),
-    "nothing": (lambda _: lambda answer, _: answer.clear(), "node.crt is no certificate"),
-    "another authority": (lambda _: changed("authorities/kubernetes", lambda _: OTHER.pem), "kubernetes.crt is"),
+    "nothing": (lambda _: lambda answer, _: answer.clear(), "was born to trust"),
+    "another authority": (lambda _: changed("authorities/kubernetes", lambda _: OTHER.pem), "was born to trust"),
     "etcd's from Kubernetes' authority": (
         lambda api: changed("certificates/etcd", api.kubernetes.sign), "etcd.crt is not from",
     ),
@@ -168,7 +168,7 @@ def test_a_look_reports_health_and_revision_and_the_next_one_is_304(ready: Node,
     assert ready.run("run").returncode == 0
     assert ready.run("run").returncode == 0
     report = {"healthy": True, "revision": "7", "units": {"docker": "active", "kubelet": "active"}}
-    assert api.bodies(REPORT) == [report | {"credential_generation": None}] * 2
+    assert api.bodies(REPORT) == [report | {"credential_generation": None, "problem": None}] * 2
     first, second = api.of(SELF)
     assert first.headers.get("If-None-Match") != second.headers["If-None-Match"]
     assert all(request.proven for request in api.asked if request.line in (SELF, REPORT))
@@ -181,7 +181,7 @@ def test_a_unit_that_is_down_is_reported(ready: Node, api: Api) -> None:
     )
     assert ready.run("run").returncode == 0
     report = {"healthy": False, "revision": "7", "units": {"docker": "active", "kubelet": "failed"}}
-    assert api.bodies(REPORT) == [report | {"credential_generation": None}]
+    assert api.bodies(REPORT) == [report | {"credential_generation": None, "problem": None}]
 
 
 def test_a_renewal_has_a_new_key_and_no_secret_and_restarts_the_units(ready: Node, api: Api) -> None:
@@ -191,7 +191,7 @@ def test_a_renewal_has_a_new_key_and_no_secret_and_restarts_the_units(ready: Nod
     (request,) = [request for request in api.of(FIRST) if request.proven]
     assert "secret" not in request.json
     assert ready.certificate().public_key() != before.public_key()
-    assert ready.calls == ["installed", "try-restart kubelet"]
+    assert ready.calls == ["installed", "try-restart kubelet", "checked"]
     ready.check_files()
     ready.check_tidy()
 
@@ -213,7 +213,7 @@ def test_new_authorities_of_each_kind_are_taken(ready: Node, api: Api) -> None:
     assert ready.run("run").returncode == 0
     assert (ready.pki / "ca.crt").read_text() == both
     assert (ready.pki / "authorities/etcd.crt").read_text() == OTHER.pem
-    assert ready.calls == ["installed", "try-restart kubelet"]
+    assert ready.calls == ["installed", "try-restart kubelet", "checked"]
     ready.check_tidy()
 
 
@@ -222,7 +222,7 @@ def test_authorities_and_a_renewal_in_one_look(ready: Node, api: Api) -> None:
     api.wishes |= {"authorities": {"kubernetes": api.before.pem + api.kubernetes.pem}, "renew": True}
     assert ready.run("run").returncode == 0
     assert api.kubernetes.signed(ready.certificate())
-    assert ready.calls == ["installed", "try-restart kubelet"]
+    assert ready.calls == ["installed", "try-restart kubelet", "checked"]
 
 
 def test_authorities_that_are_none_change_nothing(ready: Node, api: Api) -> None:
@@ -296,11 +296,13 @@ def test_killed_at_any_point_of_a_renewal(tmp_path: Path, api: Api, shell: str) 
     assert node.run("first-certificate").returncode == 0
     before = node.certificate()
     shutil.copytree(node.root / "state", node.root / "before", symlinks=True)
+    api.before, api.kubernetes = api.kubernetes, Authority("kubernetes")
 
     def prepare() -> None:
         fresh(node, api)
         shutil.copytree(node.root / "before", node.root / "state", symlinks=True, dirs_exist_ok=True)
-        api.wishes = {"revision": "2", "renew": True, "authorities": {"etcd": OTHER.pem}}
+        both = {"kubernetes": api.before.pem + api.kubernetes.pem, "etcd": OTHER.pem} if api.before else {}
+        api.wishes = {"revision": "2", "renew": True, "authorities": both}
 
     for point in killed_runs(node, "run", 9, prepare):
         node.check_files()

@@ -19,17 +19,17 @@ async def test_a_bay_keeps_its_keys_in_barbican_and_takes_them_along(tmp_path: P
             assert await settled(client, bay) == "CREATE_COMPLETE", await reason(client, bay)
 
             kinds = ("etcd", "front_proxy", "kubernetes", "service_account")
-            assert await _secrets(stack) == [f"jeroboam-{bay}-{kind}-1" for kind in kinds]
+            assert await secrets(stack) == [f"jeroboam-{bay}-{kind}-1" for kind in kinds]
             assert await rows(stack, "SELECT 1 FROM authority_keys WHERE sealed IS NOT NULL") == []
             signed = await client.sign(bay, new_key_and_csr("admin", "system:masters").csr_pem)
             verify_chain(signed.pem, (await client.authority(bay)).pem)
 
             await client.delete_bay(bay)
             assert await settled(client, bay) == ""
-        assert await _secrets(stack) == []
+        assert await secrets(stack) == []
 
 
-async def _secrets(stack: LocalStack) -> list[str]:
+async def secrets(stack: LocalStack) -> list[str]:
     """Names of the service project's secrets."""
     sim = Sim(stack.cloud_url)
     token, _ = await sim.login("jeroboam", "service")

@@ -43,14 +43,16 @@ DOORS: Final[dict[OperationKind, Callable[[str, str], Door | None]]] = {
     OperationKind.UPGRADE: lambda bay, model: Door(
         "POST", f"/v1/clusters/{bay}/actions/upgrade", {"cluster_template": model}
     ),
-    OperationKind.ROTATE_CA: lambda bay, _model: Door("PATCH", f"/v1/certificates/{bay}"),
     # Nobody asks for healing: the scaler will, and then by a door inside.
     OperationKind.HEAL: lambda _bay, _model: None,
     OperationKind.DELETE: lambda bay, _model: Door("DELETE", f"/v1/clusters/{bay}"),
 }
 
 
-ELSEWHERE: Final = {OperationKind.ROTATE_CREDENTIALS: "test_rotation.py, where nodes take part"}
+ELSEWHERE: Final = {
+    OperationKind.ROTATE_CREDENTIALS: "test_rotation.py, where nodes take part",
+    OperationKind.ROTATE_CA: "test_ca_rotation.py, where nodes take part",
+}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

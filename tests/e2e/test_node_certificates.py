@@ -97,7 +97,10 @@ async def test_nodes_get_certificates_and_are_known_by_them(stack: LocalStack, t
 
         wanted = await worker.call("GET", "/nodes/self")
         assert wanted.status_code == 200, wanted.text
-        assert set(wanted.json()) == {"revision", "ca_pem", "renew", "operation_active", "credential_generation"}
+        assert set(wanted.json()) == {
+            *("revision", "ca_pem", "authorities", "renew", "operation_active", "credential_generation"),
+        }
+        assert wanted.json()["authorities"] == issued["authorities"]
         assert wanted.json()["ca_pem"] == (await client.authority(bay)).pem
         assert (wanted.json()["renew"], wanted.json()["operation_active"]) == (False, True)
         again = await worker.call("GET", "/nodes/self", headers={"If-None-Match": wanted.headers["ETag"]})

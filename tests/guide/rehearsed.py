@@ -16,6 +16,7 @@ import httpx
 import yaml
 
 from tests.api.harness import LATEST, System, unique
+from tests.drivers.cases import ARCHIVE, unpacked
 from tests.guide.facts import Promise
 
 _ENVIRONMENT: Final = "/etc/jeroboam/bay.env"
@@ -90,8 +91,11 @@ class Rehearsed:
     @property
     def nodes(self) -> dict[str, Node]:
         """By role."""
-        files = self.answer["files"].items()
-        return {name.removesuffix(".user-data"): node(text) for name, text in files if name.endswith(".user-data")}
+        texts = {name: text for name, text in self.answer["files"].items() if name.endswith(".user-data")}
+        authority = self.parameters.get("ca_pem", "")
+        return {
+            name.removesuffix(".user-data"): node(text.replace("@@CA_PEM@@", authority)) for name, text in texts.items()
+        }
 
 
 def node(user_data: str) -> Node:
@@ -108,6 +112,7 @@ def _mime(text: str) -> Node:
         elif part.get_content_type() == "text/cloud-config":
             config = yaml.safe_load(str(part.get_payload()))
     files = {entry["path"]: _unpacked(entry) for entry in config["write_files"]}
+    files |= {entry["path"]: entry["content"] for entry in unpacked(files.pop(ARCHIVE))}
     return Node(files, scripts, frozenset(user["name"] for user in config["users"] if isinstance(user, dict)))
 
 

@@ -16,7 +16,8 @@ from typing import Any
 import yaml
 
 from shared.drivers.contract import Driver, RenderedStack
-from tests.drivers.cases import PAIRS, render
+from shared.drivers.rendering import packed
+from tests.drivers.cases import ARCHIVE, CA, PAIRS, render, unpacked
 from tests.payloads import ignition
 
 FAST: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -37,6 +38,7 @@ HEAT: Mapping[str, str] = {
     "API_PUBLIC_ADDRESS": "127.64.0.9",
     "DOCKER_VOLUME": "",
     "ETCD_VOLUME": "",
+    "CA_PEM": packed(CA),
     "APPLICATION_CREDENTIAL_ID": "a1b2c3d4e5f6",
     "APPLICATION_CREDENTIAL_SECRET": CREDENTIAL_SECRET,
 }
@@ -120,6 +122,11 @@ def _from_cloud_configs(
     for config in configs:
         for entry in yaml.load(config, Loader=FAST).get("write_files", []):
             files[entry["path"]] = File(_content(entry), int(entry["permissions"], 8))
+    if ARCHIVE in files:  # as after its part, which is tried in tests/drivers/test_authorities.py
+        parts.pop("05-unpack.sh")
+        for entry in unpacked(files.pop(ARCHIVE).text):
+            assert entry["path"] not in files, f"{entry['path']} is written twice"
+            files[entry["path"]] = File(entry["content"], int(entry["permissions"], 8))
     units = {path: file.text for path, file in files.items() if path.startswith(f"{UNIT_FOLDER}/")}
     return Node(
         driver, case, role, text, files, parts, tuple(configs),

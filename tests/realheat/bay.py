@@ -17,6 +17,7 @@ from shared.domain.errors import CloudError
 from shared.domain.shards import stack_name
 from shared.drivers import registry
 from shared.drivers.common.shards import shard_stack
+from shared.drivers.common.stack import authority_parameter
 from shared.drivers.contract import MARK_PARAMETER, BayFacts, BayOutputs, BaySecrets, Driver, RenderedStack
 from shared.openstack.answers import Doc
 from shared.openstack.heat import SERVICE
@@ -30,6 +31,7 @@ _PATIENCE: Final = 5
 """How often a preview is asked for: Heat gives up after a minute, which a busy machine may need."""
 _SECRETS = BaySecrets(application_credential_id="a1b2c3d4e5f6", application_credential_secret="not-a-secret")
 _CA = "-----BEGIN CERTIFICATE-----\nMIIBexample\n-----END CERTIFICATE-----\n"
+_OTHER_CA = _CA.replace("example", "another")
 _KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExample someone@example.org"
 
 
@@ -47,12 +49,18 @@ class BayStack:
     groups: list[str] = field(default_factory=list)
     """Server groups that it was given."""
     stack_id: str = ""
+    authorities: str = ""
+    """What new nodes are to trust; empty as long as it is what the bay was born with."""
     _signalled: set[str] = field(default_factory=set)
 
     @property
     def prefix(self) -> str:
         """What the names of all that is the stack's begin with."""
         return self.name.lower()
+
+    def rotate(self) -> None:
+        """Its authorities are being rotated: whoever is made from now on trusts two."""
+        self.authorities = self.facts.ca_pem and self.facts.ca_pem + _OTHER_CA
 
     def newer_files(self) -> dict[str, str]:
         """The stack's files as of a later release, with other user-data."""
@@ -131,7 +139,8 @@ class BayStack:
         return None if files is None else self.stack.template
 
     def _resizing(self, nodes: int, remove: tuple[str, ...]) -> dict[str, str]:
-        return self.driver.resize_parameters(nodes, remove) | {MARK_PARAMETER: str(uuid4())}
+        rotated = authority_parameter(self.authorities) if self.authorities else {}
+        return self.driver.resize_parameters(nodes, remove) | rotated | {MARK_PARAMETER: str(uuid4())}
 
     async def _settled(self, wanted: str) -> None:
         async with asyncio.timeout(_LIMIT):

@@ -24,7 +24,7 @@ class Life:
     kinds: Counter[str]
     created: BayOutputs
     rehearsed: StackChanges
-    """Growing, with the stored files."""
+    """Growing, with the stored files and other authorities for the new node to trust."""
     grown: BayOutputs
     leaves: NodeInfo
     rehearsed_newer: StackChanges
@@ -37,13 +37,15 @@ class Life:
 
 
 async def live(ground: Ground, cell: Cell, *, plays_nodes: bool) -> Life:
-    """Two nodes, three nodes, then one of the first two leaves as the payload has changed; at last nothing."""
+    """Two nodes, three nodes with other authorities, then one of the first two leaves as the payload has changed; at
+    last nothing."""
     clock = _Clock()
     bay = await bay_of(ground, cell, nodes=2, plays_nodes=plays_nodes)
     try:
         await bay.create()
         clock.lap("create")
         outputs, kinds, created = await bay.outputs(), await bay.kinds(), await bay.read()
+        bay.rotate()
         rehearsed = await bay.rehearse(2)
         await bay.resize(3)
         clock.lap("grow")
@@ -100,6 +102,7 @@ async def live_sharded(ground: Ground, cell: Cell, *, plays_nodes: bool) -> Shar
             await shard.create()
             outputs, first_before = await shard.outputs(), await first.read()
             leaves, newer = read_workers(outputs)[0], shard.newer_files()
+            shard.rotate()
             rehearsed = await shard.rehearse(1, (str(leaves.index),), newer)
             await shard.resize(1, (leaves.server_id,), newer)
             shrunk, first_after = read_workers(await shard.outputs()), await first.read()

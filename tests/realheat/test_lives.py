@@ -30,7 +30,7 @@ async def test_a_bay_is_made_and_its_outputs_can_be_read(life: Life, cell: Cell)
     assert facts.operation_id == life.outputs["jeroboam_operation"]
 
 
-async def test_a_bay_grows_and_every_server_stays(life: Life) -> None:
+async def test_a_bay_grows_while_its_authorities_are_rotated_and_every_server_stays(life: Life) -> None:
     assert life.rehearsed.replaced_servers == ()
     assert life.rehearsed.servers_fewer == 0
     before, after = ({node.server_id for node in one.nodes} for one in (life.created, life.grown))

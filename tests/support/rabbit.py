@@ -90,6 +90,12 @@ class OwnRabbit(Rabbit):
             self.stop()
             raise
 
+    @property
+    def pid(self) -> int:
+        """The broker's process."""
+        assert self._broker is not None
+        return self._broker.pid
+
     @override
     def restart(self) -> None:
         if self._epmd is None:

@@ -11,7 +11,7 @@ from shared.contracts.http.nodes import NodeCertificateOut, NodeCredentialOut, N
 
 _PEM: Final = "-----BEGIN CERTIFICATE-----\n…"
 _ETAG: Final = {
-    "ETag": {"description": "of these wishes", "schema": {"type": "string"}, "example": '"5f0c2a9be1d04c37-renew"'}
+    "ETag": {"description": "of these wishes", "schema": {"type": "string"}, "example": '"5f0c2a9be1d04c37-active"'}
 }
 _STRANGER: Final = refused(
     "401",
@@ -27,6 +27,7 @@ _SHOWN: Final = {
 _WISHES: Final = {
     "revision": "5f0c2a9be1d04c37",
     "ca_pem": _PEM,
+    "authorities": {"kubernetes": _PEM, "etcd": _PEM, "front_proxy": _PEM},
     "renew": False,
     "operation_active": True,
     "credential_generation": 2,

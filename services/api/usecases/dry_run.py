@@ -6,7 +6,7 @@ stand-ins, which can be told at sight. They are never in the template; they are 
 
 - the bay's id, and with it the stack's name, which the parameters `jeroboam_bay` and `node_name_prefix` come from;
 - the operation's id (`jeroboam_operation`);
-- the authority's certificate, in the user-data;
+- the authority's certificate (`ca_pem`);
 - the nodes' application credential (two hidden parameters), when nodes need one.
 
 Our address as nodes reach it is what the gateway thinks it is; the provisioner may be set to another. Images and
@@ -15,7 +15,9 @@ packages are those of this release, where the provisioner may have an overrides 
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -29,6 +31,7 @@ from shared.drivers.contract import BayFacts, BaySecrets, Driver, RenderedStack
 from shared.drivers.footprint import Footprint
 from shared.drivers.heat_limits import DEFAULTS, HeatLimits, check_size
 from shared.drivers.hot import hidden_parameters
+from shared.drivers.rendering import packed
 from shared.openstack.headroom import needs
 from shared.openstack.nova import Flavor
 
@@ -37,12 +40,23 @@ BAY_ID: Final = UUID("ba1ba1ba-0000-4000-8000-000000000000")
 OPERATION_ID: Final = UUID("0be7a000-0000-4000-8000-000000000000")
 GROUP_ID: Final = UUID("96009000-0000-4000-8000-000000000000")
 _CREDENTIAL: Final = "made-at-acceptance"
-_CERTIFICATE_LINE: Final = "TheCertificateOfTheBaysAuthorityIsMadeAfterAcceptance/Stand/In++"
-_CERTIFICATE_LINES: Final = 24
-"""About 1,600 bytes: an authority of RSA-2048 has 1,200, so that the user-data is not judged too short."""
-CA_PEM: Final = (
-    "-----BEGIN CERTIFICATE-----\n" + f"{_CERTIFICATE_LINE}\n" * _CERTIFICATE_LINES + "-----END CERTIFICATE-----\n"
-)
+_LINES: Final = {"ec-p256": 13, "rsa2048": 22}
+"""By kind of the authority's key: longer than any real certificate (850 and 1,400 bytes), so that the user-data is not
+judged too short."""
+
+
+def _stand_in(lines: int) -> str:
+    """Like a certificate it gets hardly shorter by being packed; unlike one its first line says what it is."""
+    digests = (hashlib.sha384(bytes([line])).digest() for line in range(lines))
+    text = ["TheCertificateOfTheBaysAuthorityIsMadeAfterAcceptance/Stand/In++", *map(_base64, digests)]
+    return "\n".join(["-----BEGIN CERTIFICATE-----", *text, "-----END CERTIFICATE-----", ""])
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode()
+
+
+_CERTIFICATES: Final = {kind: _stand_in(lines) for kind, lines in _LINES.items()}
 
 _WHY: Final = {
     str(BAY_ID): "the bay's id, chosen at acceptance",
@@ -50,7 +64,9 @@ _WHY: Final = {
     str(OPERATION_ID): "the id of the operation that makes the bay",
     str(GROUP_ID): "the id of a server group, made before the stack",
     _CREDENTIAL: "the bay's application credential, made at acceptance",
-    _CERTIFICATE_LINE: "the certificate of the bay's authority, made after acceptance",
+    **dict.fromkeys(
+        map(packed, _CERTIFICATES.values()), "the certificate of the bay's authority, made after acceptance"
+    ),
 }
 """What tells a stand-in, and what it stands for."""
 
@@ -72,7 +88,7 @@ def rehearse(driver: Driver, facts: BayFacts, limits: HeatLimits = DEFAULTS) -> 
     Raises:
         InvalidInput: the driver cannot make this bay, or Heat or Nova would refuse it for its size.
     """
-    facts = _with_stand_ins(facts)
+    facts = _with_stand_ins(driver, facts)
     secrets = BaySecrets()
     if driver.needs_cloud_credential(facts):
         secrets = BaySecrets(application_credential_id=_CREDENTIAL, application_credential_secret=_CREDENTIAL)
@@ -118,7 +134,7 @@ def preview(
     }
 
 
-def _with_stand_ins(facts: BayFacts) -> BayFacts:
+def _with_stand_ins(driver: Driver, facts: BayFacts) -> BayFacts:
     groups = names.server_groups(facts.bay_name, facts.master_count, facts.labels)
     return dataclasses.replace(
         facts,
@@ -127,7 +143,7 @@ def _with_stand_ins(facts: BayFacts) -> BayFacts:
         bay_id=str(BAY_ID),
         operation_id=str(OPERATION_ID),
         stack_name=names.stack_name(facts.bay_name, BAY_ID, facts.generation),
-        ca_pem="" if facts.tls_disabled else CA_PEM,
+        ca_pem="" if facts.tls_disabled else _CERTIFICATES[driver.ca_key],
     )
 
 

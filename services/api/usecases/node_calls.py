@@ -11,13 +11,13 @@ from uuid import UUID
 from services.api import node_proof
 from services.api.errors import NotProven
 from services.api.factory import Context
+from services.api.usecases import trust
 from shared.contracts.http.nodes import NodeCredentialOut, NodeReport, NodeSelfOut
-from shared.db.repositories import authorities, node_calls, node_credentials, rotations
+from shared.db.repositories import node_calls, node_credentials
 from shared.db.repositories.attestations import requester_of
 from shared.db.repositories.authorities import KINDS
 from shared.db.repositories.node_calls import IssuedCertificate
 from shared.db.repositories.sign_requests import NODE_PREFIX
-from shared.domain import rotation as rotation_rules
 from shared.domain.errors import NotFound
 from shared.domain.node_profiles import NODE
 from shared.pki_client import ChainError, verify_chain
@@ -76,30 +76,28 @@ async def known_node(context: Context, request: Request) -> Node:
 
 async def wishes(context: Context, node: Node) -> tuple[NodeSelfOut, str]:
     """What is wanted of the node, and its ETag."""
-    async with context.engine.connect() as conn:
-        trusted = await authorities.trusted(conn, node.bay_id, *KINDS)
-        rotation = await rotations.of(conn, node.bay_id)
-        turn = await rotations.turn_of(conn, node.bay_id, node.server_id) if rotation else None
+    async with trust.one_view(context) as conn:
+        trusted = await trust.of_node(conn, node.bay_id, node.server_id, node.certificate.generation)
         active = await node_calls.operation_active(conn, node.bay_id)
         letter = await node_credentials.letter_for(conn, node.bay_id, node.server_id, node.certificate.serial)
-    own = node.certificate.generation
-    if rotation:
-        generations = rotation_rules.trusted(rotation, turn, own)
-        trusted = [one for one in trusted if one.generation in generations]
-    renew = node.renew or (rotation is not None and rotation_rules.renews(rotation, turn, own))
-    bundles = {kind: "".join(one.certificate for one in trusted if one.kind == kind) for kind in KINDS}
-    revision = rotation_rules.revision_of(one.certificate for one in trusted)
-    waiting = letter.generation if letter else 0
-    flags = f"{'-renew' if renew else ''}{'-active' if active else ''}{f'-credential{waiting}' if waiting else ''}"
+    bundles = trusted.bundles
     wanted = NodeSelfOut(
-        revision=revision,
-        ca_pem=bundles[KINDS[0]],
+        revision=trusted.revision,
+        ca_pem=bundles.get(KINDS[0], ""),
         authorities=bundles,
-        renew=renew,
+        renew=node.renew or trusted.renews,
         operation_active=active,
-        credential_generation=waiting,
+        credential_generation=letter.generation if letter else 0,
     )
-    return wanted, f'"{revision}{flags}"'
+    return wanted, _tag(wanted, node)
+
+
+def _tag(wanted: NodeSelfOut, node: Node) -> str:
+    """The ETag. It names the certificate that is to be renewed: of the next one that may be wanted anew."""
+    renew = f"-renew-{node.certificate.serial}" if wanted.renew else ""
+    active = "-active" if wanted.operation_active else ""
+    waiting = f"-credential{wanted.credential_generation}" if wanted.credential_generation else ""
+    return f'"{wanted.revision}{renew}{active}{waiting}"'
 
 
 async def credential(context: Context, node: Node) -> NodeCredentialOut:

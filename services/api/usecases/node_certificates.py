@@ -23,13 +23,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.api.csr import check_node_csr
 from services.api.errors import TooMany
 from services.api.factory import Context
+from services.api.usecases import trust
 from services.api.usecases.lookup import as_uuid
 from services.api.usecases.node_calls import Node
 from shared.bus.port import BusUnavailable, PublishFailed
 from shared.contracts import encode
 from shared.contracts.http.nodes import NodeCertificateCreate, NodeCertificateOut
 from shared.contracts.node import NodeAttestRequested
-from shared.db.repositories import attestations, authorities, bays, sign_requests
+from shared.db.repositories import attestations, bays, sign_requests
 from shared.db.repositories.attestations import AttestState, Outcome, requester_of
 from shared.db.repositories.authorities import audit
 from shared.db.repositories.sign_requests import NODE_PREFIX, REPEAT_WITHIN
@@ -99,7 +100,7 @@ async def issue(context: Context, ident: str, body: NodeCertificateCreate, node:
         raise Forbidden(outcome.reason or REFUSED) if outcome.proven else Forbidden(REFUSED)
     if not outcome.finished:
         raise _late()
-    return await _answer(context, question.bay.id, outcome)
+    return await _answer(context, question, outcome)
 
 
 async def _question(context: Context, ident: str, body: NodeCertificateCreate, node: Node | None) -> Question:
@@ -221,14 +222,15 @@ async def _look(context: Context, attestation_id: UUID) -> Outcome:
     return outcome
 
 
-async def _answer(context: Context, bay_id: UUID, outcome: Outcome) -> NodeCertificateOut:
-    async with context.engine.connect() as conn:
-        issuers = await authorities.current_all(conn, bay_id)
+async def _answer(context: Context, question: Question, outcome: Outcome) -> NodeCertificateOut:
+    """With the authorities that the node is told to trust when it asks what is wanted of it, and no others."""
+    async with trust.one_view(context) as conn:
+        trusted = await trust.of_node(conn, question.bay.id, question.server_id)
     certificates = {name.removeprefix(NODE_PREFIX): pem for name, pem in outcome.certificates.items()}
     return NodeCertificateOut(
         pem=certificates[NODE],
         certificates=certificates,
-        authorities={kind: issuer.certificate for kind, issuer in issuers.items()},
+        authorities=trusted.bundles,
         shared=outcome.shared,
     )
 

@@ -1,18 +1,15 @@
-"""Rotation of a cluster's certificate authority and of its cloud credential (contract §1.14, §1.15).
-
-A credential is rotated so:
+"""Rotation of a cluster's cloud credential (contract §1.15); that of its authorities is in `rotate_ca`.
 
     1. Look whether the cluster takes it now, and commit the intent of the next generation, under the cluster's lock.
     2. Make and seal it with the caller's own token; it belongs to that user from then on.
     3. Look again, and in one transaction store it and queue the operation that brings it to the nodes.
 
-The old one stays valid until every node uses the new one. No flow rotates an authority yet: that ends in a refusal,
-after everything that Magnum looks at before.
+The old one stays valid until every node uses the new one.
 """
 
 from __future__ import annotations
 
-from typing import Final, NoReturn
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -20,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.api.faces import CLUSTER
 from services.api.factory import Context
 from services.api.request import Facts
-from services.api.usecases import credentials, lookup, one_cluster
+from services.api.usecases import credentials, lookup
 from services.api.usecases.effective import Place, facts_of_bay
 from services.api.usecases.plan_bay import check_kind, check_our_role
 from shared.db.repositories import operations, stacks
@@ -112,16 +109,3 @@ def _rules(context: Context, facts: Facts, bay: Bay) -> Rules:
     """What the driver lets the credential do."""
     place = Place(f"{facts.base_url}/v1", context.settings.keystone_url, context.settings.region)
     return registry.by_name(bay.driver).access_rules(facts_of_bay(bay, bay.node_count, place))
-
-
-async def authority(context: Context, facts: Facts, ident: str) -> NoReturn:
-    """Give the cluster another certificate authority.
-
-    Raises:
-        NotFound, Conflict: there is no such cluster, or several.
-        InvalidInput: it has none, or its driver has no flow for it, as so far none has.
-    """
-    bay = await one_cluster.seen(context, facts.caller, ident, "certificate:rotate_ca")
-    if bay.spec.get("tls_disabled"):
-        raise InvalidInput("Rotating the CA certificate on a non-TLS cluster is not supported.")
-    raise InvalidInput("Rotating the CA certificate is not supported by this driver.")

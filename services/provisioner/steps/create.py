@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.provisioner.factory import Deps
 from services.provisioner.facts import api_url, facts_of, newest_parameters, secrets_of
 from services.provisioner.steps.room import shortage
 from services.provisioner.steps.server_groups import make_server_groups
-from shared.db.repositories import bays, stacks
+from shared.db.repositories import authorities, bays, stacks
 from shared.db.repositories.stacks import Credential, Render
 from shared.domain import names
 from shared.domain.bay import Bay
 from shared.domain.errors import CloudError, InvalidInput
+from shared.drivers.common.stack import CA_PARAMETER, authority_parameter
 from shared.drivers.contract import MARK_PARAMETER, RenderedStack
 from shared.openstack.stacks import StackSummary
 from shared.worker.outcome import Broke, Done, Outcome, StepContext
@@ -74,38 +78,58 @@ async def opened(ctx: StepContext[Deps], *, secrets: bool = True) -> RenderedSta
     Raises:
         CloudError: the nodes' credential cannot be opened here.
     """
-    render, credential = await _rendered(ctx)
-    hidden = newest_parameters(render, credential, ctx.deps.seal_private_key) if secrets else {}
+    born = await _rendered(ctx)
+    render = born.render
+    hidden = newest_parameters(render, born.credential, ctx.deps.seal_private_key) if secrets else {}
     return RenderedStack(
         template=render.template,
         files=dict(render.files),
         environment=dict(render.environment),
-        parameters={**render.parameters, **hidden},
+        parameters={**render.parameters, **born.authority, **hidden},
     )
 
 
 async def rotated(ctx: StepContext[Deps]) -> dict[str, str]:
-    """What an update of a stack has to say of the nodes' credential, so that new nodes get the newest one.
+    """What an update of a stack has to say, so that new nodes get the newest credential and trust the authorities that
+    the bay trusts now.
 
-    Empty where it was never rotated. Servers stay: they ignore new user-data (rule 6).
+    Empty where nothing was ever rotated. Servers stay: they ignore new user-data (rule 6).
 
     Raises:
         CloudError: the nodes' credential cannot be opened here.
     """
-    render, credential = await _rendered(ctx)
-    if credential is None or credential.credential_id in render.parameters.values():
-        return {}
-    return newest_parameters(render, credential, ctx.deps.seal_private_key)
+    born = await _rendered(ctx)
+    if born.credential is None or born.credential.credential_id in born.render.parameters.values():
+        return dict(born.authority)
+    return {**born.authority, **newest_parameters(born.render, born.credential, ctx.deps.seal_private_key)}
 
 
-async def _rendered(ctx: StepContext[Deps]) -> tuple[Render, Credential | None]:
+@dataclass(frozen=True)
+class _Born:
+    """What the bay was rendered to, and what has changed since."""
+
+    render: Render
+    credential: Credential | None
+    """The newest one."""
+    authority: Mapping[str, str]
+    """The parameter with the authorities to trust; empty for a bay that has only ever had one generation of them.
+
+    It is not enough to compare: who has what it was born with again, because a rotation was undone, may have stacks
+    that were told of the other meanwhile.
+    """
+
+
+async def _rendered(ctx: StepContext[Deps]) -> _Born:
     bay = ctx.bay
     async with ctx.deps.engine.connect() as conn:
         render = await stacks.render_of(conn, bay.id, bay.generation)
         credential = await stacks.credential_of(conn, bay.id)
+        ca_pem = await stacks.authority_certificate(conn, bay.id)
+        ever = await authorities.generations(conn, bay.id)
     if render is None:
         raise ValueError(f"bay {bay.id} has no render of generation {bay.generation}")
-    return render, credential
+    takes = len(ever) > 1 and CA_PARAMETER in render.parameters  # a template that is older has no such parameter
+    return _Born(render, credential, authority_parameter(ca_pem) if takes and ca_pem else {})
 
 
 async def send(ctx: StepContext[Deps], name: str, stack: RenderedStack) -> str | None:

@@ -1,16 +1,26 @@
-"""Bodies of /v1/certificates (contract §1.14)."""
+"""Bodies of /v1/certificates (contract §1.14), and what a query may add to them beyond Magnum."""
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Final
 
 from pydantic import BaseModel, Field
 
 from shared.contracts.http.base import WireBody, bad
 from shared.contracts.http.links import Link
 from shared.contracts.http.values import Text255
+from shared.domain.client_profiles import PUBLIC
 
-CSR_BYTES = 16 * 1024
+CSR_BYTES: Final = 16 * 1024
+"""The longest CSR; one with an RSA key of 8192 bits and a hundred names has 8 KiB."""
+
+BODY_BYTES: Final = 2 * CSR_BYTES
+"""The longest body with one: line ends are longer in JSON, and the bay has a name."""
+
+MOST_HOURS: Final = 24 * 365 * 100
+"""What can be asked for; how much is given is the authority's to say."""
 
 
 class CertificateCreate(WireBody):
@@ -37,6 +47,27 @@ class CertificateCreate(WireBody):
         if found is None:
             raise bad("bay_uuid", None, "Mandatory field missing.")
         return found
+
+
+@dataclass(frozen=True)
+class CertificateWish:
+    """What kind of certificate is wanted; without a word of it, what Magnum gives."""
+
+    profile: str = PUBLIC[0]
+    validity_seconds: int | None = None
+    """None: as long as the settings say."""
+
+    @classmethod
+    def read(cls, query: Mapping[str, str]) -> CertificateWish:
+        """The wish in `profile` and `hours`. Raises InvalidInput."""
+        profile, hours = query.get("profile", PUBLIC[0]), query.get("hours")
+        if profile not in PUBLIC:
+            raise bad("profile", profile, f"Value should be one of: {', '.join(PUBLIC)}")
+        if hours is None:
+            return cls(profile)
+        if not (hours.isascii() and hours.isdigit() and len(hours) <= 6 and 1 <= int(hours) <= MOST_HOURS):
+            raise bad("hours", hours, f"Value should be a whole number, 1 to {MOST_HOURS}.")
+        return cls(profile, int(hours) * 3600)
 
 
 class CertificateOut(BaseModel):

@@ -11,7 +11,7 @@ Only Postgres's clock counts.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -179,8 +179,13 @@ async def undecided(conn: AsyncConnection, bay_id: UUID) -> int:
 
 async def get(conn: AsyncConnection, attestation_id: UUID) -> Attestation | None:
     """The row, None when it (or its bay) is gone."""
-    row = (await conn.execute(select(*_ROW).where(attestations.c.id == attestation_id))).first()
-    return Attestation(**{**row._mapping, "state": AttestState(row._mapping["state"])}) if row else None
+    return (await get_all(conn, [attestation_id])).get(attestation_id)
+
+
+async def get_all(conn: AsyncConnection, ids: Collection[UUID]) -> dict[UUID, Attestation]:
+    """Those of the rows that are there, by id."""
+    rows = await conn.execute(select(*_ROW).where(attestations.c.id.in_(ids)))
+    return {row.id: Attestation(**{**row._mapping, "state": AttestState(row.state)}) for row in rows}
 
 
 async def sealed_secret(conn: AsyncConnection, attestation_id: UUID) -> bytes | None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Row, case, delete, func, insert, or_, select, update
+from sqlalchemy import Row, delete, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from shared.db.tables import authorities, authority_keys, authority_rotations, certificate_audit
+from shared.db.tables import authorities, authority_keys, certificate_audit
 from shared.domain.rotation import Phase
 
 KINDS: Final = ("kubernetes", "etcd", "front_proxy")
@@ -132,22 +133,27 @@ async def get(conn: AsyncConnection, authority_id: UUID) -> Authority | None:
     return Authority(*row) if row else None
 
 
-async def for_signing(conn: AsyncConnection, bay_id: UUID, kind: str) -> Authority | None:
-    """The authority of that kind that signs now: the newest that has its key and is still valid, and during a rotation
-    the one whose turn it is (`shared.domain.rotation.Rotation.signing`); None when there is none."""
-    rotation = authority_rotations.c
-    signs = case((rotation.phase == Phase.TRUST.value, rotation.previous), else_=rotation.target)
-    query = (
-        select(*_PUBLIC)
-        .join(authority_keys, authority_keys.c.authority_id == authorities.c.id)
-        .outerjoin(authority_rotations, rotation.bay_id == authorities.c.bay_id)
-        .where(authorities.c.bay_id == bay_id, authorities.c.kind == kind, authorities.c.not_after > func.now())
-        .where(_TRUSTED, or_(rotation.bay_id.is_(None), authorities.c.generation == signs))
-        .order_by(authorities.c.generation.desc())
-        .limit(1)
-    )
-    row = (await conn.execute(query)).first()
-    return Authority(*row) if row else None
+async def for_signing(conn: AsyncConnection, wanted: Collection[tuple[UUID, str]]) -> dict[tuple[UUID, str], Authority]:
+    """By bay and kind, the authority that signs now: the newest that has its key and is still valid, and during a
+    rotation the one whose turn it is (`shared.domain.rotation.Rotation.signing`). Those that have none are left out."""
+    bay_ids, kinds = list({bay_id for bay_id, _ in wanted}), list({kind for _, kind in wanted})
+    rows = await conn.execute(_FOR_SIGNING, {"bays": bay_ids, "kinds": kinds, "trust": Phase.TRUST.value})
+    found = {(row.bay_id, row.kind): Authority(*row) for row in rows}
+    return {one: found[one] for one in wanted if one in found}
+
+
+_FOR_SIGNING: Final = text("""
+    SELECT DISTINCT ON (mine.bay_id, mine.kind)
+           mine.id, mine.bay_id, mine.kind, mine.generation, mine.certificate, mine.not_after
+    FROM authorities AS mine
+    JOIN authority_keys ON authority_keys.authority_id = mine.id
+    LEFT JOIN authority_rotations AS rotation ON rotation.bay_id = mine.bay_id
+    WHERE mine.bay_id = ANY(CAST(:bays AS uuid[])) AND mine.kind = ANY(CAST(:kinds AS text[]))
+      AND mine.retired_at IS NULL AND mine.not_after > now()
+      AND (rotation.bay_id IS NULL OR mine.generation
+           = CASE rotation.phase WHEN :trust THEN rotation.previous ELSE rotation.target END)
+    ORDER BY mine.bay_id, mine.kind, mine.generation DESC
+""")
 
 
 async def add(conn: AsyncConnection, authority: Authority, key: StoredKey) -> bool:
@@ -183,10 +189,13 @@ async def stored_key(conn: AsyncConnection, authority_id: UUID) -> StoredKey | N
     return _stored(row) if row else None
 
 
-async def stored_keys(conn: AsyncConnection, bay_id: UUID) -> list[StoredKey]:
-    """Where all the bay's keys are."""
+async def stored_keys(conn: AsyncConnection, bay_id: UUID, *, generation: int | None = None) -> list[StoredKey]:
+    """Where all the bay's keys are, or those of the authorities of one generation."""
     query = select(*_PLACE).join(authorities, authorities.c.id == authority_keys.c.authority_id)
-    return [_stored(row) for row in await conn.execute(query.where(authorities.c.bay_id == bay_id))]
+    query = query.where(authorities.c.bay_id == bay_id)
+    if generation is not None:
+        query = query.where(authorities.c.generation == generation, authorities.c.kind.in_(KINDS))
+    return [_stored(row) for row in await conn.execute(query)]
 
 
 _PLACE = (authority_keys.c.secret_ref, authority_keys.c.key_id, authority_keys.c.wrapped_key, authority_keys.c.sealed)

@@ -172,15 +172,19 @@ async def finish(
     error: str | None,
     service: Service,
     faults: Mapping[str, str] | None = None,
+    note: str | None = None,
 ) -> None:
     """End the operation, move the bay accordingly, tell who listens, and start what was queued behind it.
+
+    `note` is kept with the last step where there is no `error` to say.
 
     What waits goes on after a failed change too; a failed creation leaves nothing to change and cancels it. The caller
     holds the bay's lock. A superseded operation moves nothing: the delete behind it already has.
     """
     flow = FLOWS[operation.kind]
     await _write(conn, operation, **_FREE_AGAIN, state=state.value, error=error, finished_at=func.now())
-    await _step_now(conn, operation, StepState.DONE if state is OperationState.DONE else StepState.FAILED, note=error)
+    ended = StepState.DONE if state is OperationState.DONE else StepState.FAILED
+    await _step_now(conn, operation, ended, note=error or note)
     event = {OperationState.DONE: flow.done, OperationState.FAILED: flow.broke}.get(state)
     bay = await bays.lock(conn, operation.bay_id)
     if event is not None and bay is not None and allows(bay.status, event):

@@ -8,15 +8,21 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import ColumnElement, and_, case, exists, func, select
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.db.repositories.sign_requests import CertificateState
-from shared.db.tables import authorities, certificates, node_reports, operations
+from shared.db.tables import authorities, authority_rotations, certificates, node_reports, operations, sign_requests
 
 REPORT_AGES: Final = timedelta(minutes=10)
 """A report that says the same again is written when the one that is stored is so old."""
+MIXED: Final = 0
+"""In place of a generation: a node's certificates were signed by two, because a rotation moved on, or was undone, while
+they were being signed. Such a node is to renew all of them."""
+ROTATION_AGES: Final = timedelta(seconds=30)
+"""The same while the bay's authorities are rotated: masters restart only while the others have said lately that they
+are well."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,7 @@ class IssuedCertificate:
     not_after: datetime
     authority_pem: str
     generation: int
+    """Of the authority; `MIXED` when others that came with it are of another one."""
     now: datetime
 
 
@@ -48,7 +55,7 @@ async def issued(conn: AsyncConnection, serial: str, profile: str) -> IssuedCert
             certificates.c.not_before,
             certificates.c.not_after,
             authorities.c.certificate,
-            authorities.c.generation,
+            case((_is_mixed(), MIXED), else_=authorities.c.generation),
             func.now(),
         )
         .join(authorities, authorities.c.id == certificates.c.authority_id)
@@ -62,6 +69,22 @@ async def issued(conn: AsyncConnection, serial: str, profile: str) -> IssuedCert
     )
     row = (await conn.execute(query)).first()
     return IssuedCertificate(*row) if row else None
+
+
+def _is_mixed() -> ColumnElement[bool]:
+    """Whether a certificate came with some of another generation. Looked at while the bay's authorities are rotated."""
+    own, sibling, other = sign_requests.alias(), sign_requests.alias(), certificates.alias()
+    of_other = authorities.alias()
+    differs = (
+        select(other.c.id)
+        .select_from(own)
+        .join(sibling, sibling.c.attestation_id == own.c.attestation_id)
+        .join(other, other.c.id == sibling.c.certificate_id)
+        .join(of_other, of_other.c.id == other.c.authority_id)
+        .where(own.c.id == certificates.c.sign_request_id, of_other.c.generation != authorities.c.generation)
+        .correlate(certificates, authorities)
+    )
+    return and_(exists().where(authority_rotations.c.bay_id == certificates.c.bay_id), differs.exists())
 
 
 async def operation_active(conn: AsyncConnection, bay_id: UUID) -> bool:
@@ -84,6 +107,8 @@ async def report(
 ) -> bool:
     """Keep what a node says of itself; False when that was known already and nothing was written."""
     table = node_reports.c
+    rotated = exists().where(authority_rotations.c.bay_id == bay_id)
+    ages = case((rotated, ROTATION_AGES), else_=REPORT_AGES)
     said = {
         "healthy": healthy,
         "revision": revision,
@@ -96,7 +121,7 @@ async def report(
         table.bay_id == bay_id,
         table.server_id == server_id,
         *(table[name].is_not_distinct_from(value) for name, value in said.items()),
-        table.reported_at > func.now() - REPORT_AGES,
+        table.reported_at > func.now() - ages,
     )
     if await conn.scalar(known) is not None:
         return False

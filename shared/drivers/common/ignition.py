@@ -15,11 +15,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Final
 
-from shared.drivers.common.user_data import CONFIG, FILLED_IN, Payload, files, scripts
+from shared.drivers.common.user_data import CONFIG, FILLED_IN, Payload, files, room, scripts
 from shared.drivers.contract import BayFacts, Role
-from shared.drivers.rendering import PLACEHOLDER, check_user_data, packed, placeholders, plain
+from shared.drivers.rendering import PACKED, PLACEHOLDER, check_user_data, file_entry, packed, placeholders, plain
 
 VERSION: Final = "2.2.0"
 PARTS: Final = f"{CONFIG}/parts"
@@ -55,20 +56,22 @@ WantedBy=multi-user.target
 
 def ignition(facts: BayFacts, role: Role, payload: Payload) -> str:
     """The user-data as Ignition takes it. Raises InvalidInput when it is too long for Nova."""
-    entries = [(entry["path"], entry["content"], int(entry["permissions"], 8)) for entry in files(facts, role, payload)]
-    entries += [(f"{PARTS}/{name}", text, 0o700) for name, text in scripts(role, payload).items()]
-    entries.append((f"{CONFIG}/boot", _BOOT, 0o700))
+    entries = files(facts, role, payload)
+    entries += [file_entry(f"{PARTS}/{name}", text, "0700") for name, text in scripts(role, payload).items()]
+    entries.append(file_entry(f"{CONFIG}/boot", _BOOT, "0700"))
     units: list[dict[str, object]] = [
-        {"name": path.removeprefix(_UNITS), "contents": text} for path, text, _ in entries if path.startswith(_UNITS)
+        {"name": entry["path"].removeprefix(_UNITS), "contents": entry["content"]}
+        for entry in entries
+        if _is_unit(entry)
     ]
     units.append({"name": "jeroboam-boot.service", "enabled": True, "contents": _BOOT_UNIT})
     document = {
         "ignition": {"version": VERSION},
         "passwd": {"users": [_user(facts, payload)]},
-        "storage": {"files": [_file(*entry) for entry in entries if not entry[0].startswith(_UNITS)]},
+        "storage": {"files": [_file(entry) for entry in entries if not _is_unit(entry)]},
         "systemd": {"units": units},
     }
-    return check_user_data(json.dumps(document, separators=(",", ":")) + "\n", FILLED_IN[role])
+    return check_user_data(json.dumps(document, separators=(",", ":")) + "\n", FILLED_IN[role], room(facts))
 
 
 def _user(facts: BayFacts, payload: Payload) -> dict[str, object]:
@@ -79,13 +82,19 @@ def _user(facts: BayFacts, payload: Payload) -> dict[str, object]:
     return user
 
 
-def _file(path: str, text: str, mode: int) -> dict[str, object]:
-    contents = (
-        {"source": _escaped(text)}
-        if placeholders(text)
-        else {"source": f"data:;base64,{packed(text)}", "compression": "gzip"}
-    )
-    return {"filesystem": "root", "path": path, "mode": mode, "contents": contents}
+def _is_unit(entry: Mapping[str, str]) -> bool:
+    return entry["path"].startswith(_UNITS)
+
+
+def _file(entry: Mapping[str, str]) -> dict[str, object]:
+    """A file of cloud-config's kind as Ignition has it; one that Heat fills in whole comes packed."""
+    text = entry["content"]
+    if placeholders(text) and entry.get("encoding") != PACKED:
+        contents = {"source": _escaped(text)}
+    else:
+        whole = text if entry.get("encoding") == PACKED else packed(text)
+        contents = {"source": f"data:;base64,{whole}", "compression": "gzip"}
+    return {"filesystem": "root", "path": entry["path"], "mode": int(entry["permissions"], 8), "contents": contents}
 
 
 def _escaped(text: str) -> str:

@@ -10,6 +10,7 @@ set -eu
 umask 077
 CONF=${JEROBOAM_CONF:-/etc/jeroboam}
 . "$CONF/bay.env"
+. "$CONF/node-pki"
 STATE=${JEROBOAM_STATE:-/var/lib/jeroboam}
 PKI=$STATE/pki
 METADATA=${JEROBOAM_METADATA:-http://169.254.169.254/openstack/latest/meta_data.json}
@@ -91,82 +92,42 @@ new_request() {
     mv "$WORK/pending" "$STATE/pending"
 }
 
-# unpack FILE FILTER FOLDER SUFFIX: each entry of a JSON object becomes a file.
-unpack() {
-    jq -r "($2) // {} | keys[]" "$1" >"$WORK/names"
-    while read -r name; do
-        case $name in '' | .* | *[!A-Za-z0-9._-]*) die "the answer has an entry of an odd name" ;; esac
-        jq -r --arg name "$name" "($2) | .[\$name] | rtrimstr(\"\\n\")" "$1" >"$3/$name$4"
-        [ "$4" != .crt ] || openssl x509 -in "$3/$name.crt" -noout 2>/dev/null || die "$name.crt is no certificate"
-    done <"$WORK/names"
-}
+# Whether there is something that the services do not use yet.
+unsettled() { [ "$(readlink "$PKI/current")" != "$(cat "$STATE/installed" 2>/dev/null)" ]; }
 
-# verify AUTHORITIES FILE. Only the words tell, since OpenSSL up to 1.0.2 also ends well for what is expired or signed
-# by itself. Without the two variables it would trust the machine's own authorities, too.
-verify() {
-    words=$(SSL_CERT_FILE=/dev/null SSL_CERT_DIR=/dev/null openssl verify -CAfile "$1" -untrusted "$2" "$2" 2>&1) || :
-    [ "$words" = "$2: OK" ] || die "${2##*/} is not from this bay's authority: $(echo "$words" | tr '\n' ' ')"
-}
-
-# check FILE AUTHORITIES: a certificate for our key, from an authority of its kind.
-check() {
-    openssl x509 -in "$1" -noout -pubkey >"$WORK/its" 2>/dev/null || die "${1##*/} is no certificate"
-    cmp -s "$WORK/its" "$WORK/ours" || die "${1##*/} is for another key"
-    verify "$2" "$1"
-}
-
-# open_sealed FOLDER: what is encrypted to the key in it, from $WORK/sealed to $WORK/opened.
-open_sealed() {
-    openssl cms -decrypt -inform PEM -recip "$1/node.crt" -inkey "$1/node.key" <"$WORK/sealed" >"$WORK/opened"
-}
-
-# accept_answer AUTHORITIES: all of the answer or nothing. For Kubernetes' authority only those count that we trust
-# already; the others are new to us and come in the same answer.
-accept_answer() {
-    set=$WORK/set
-    mkdir "$set" "$set/certificates" "$set/authorities" "$set/shared"
-    cp "$STATE/pending/node.key" "$set/"
-    openssl pkey -in "$set/node.key" -pubout >"$WORK/ours"
-    jq -r '.pem | values' "$WORK/answer" >"$set/node.crt"
-    unpack "$WORK/answer" .certificates "$set/certificates" .crt
-    unpack "$WORK/answer" .authorities "$set/authorities" .crt
-    [ ! -e "$set/authorities/kubernetes.crt" ] || verify "$1" "$set/authorities/kubernetes.crt"
-    cp "$1" "$set/authorities/kubernetes.crt"
-    ln -s authorities/kubernetes.crt "$set/ca.crt"
-    check "$set/node.crt" "$set/ca.crt"
-    for file in "$set"/certificates/*.crt; do
-        case ${file##*/} in etcd.crt | *-etcd-*) by=etcd ;; front-proxy-*) by=front_proxy ;; *) by=kubernetes ;; esac
-        [ ! -e "$file" ] || check "$file" "$set/authorities/$by.crt"
-    done
-    [ ! -d "$PKI/shared" ] || cp -R "$PKI/shared/." "$set/shared"
-    if jq -e -r '.shared | values' "$WORK/answer" >"$WORK/sealed"; then
-        open_sealed "$set" || die "what the masters share cannot be opened with this node's key"
-        unpack "$WORK/opened" . "$set/shared" ''
-    fi
-    swap_in
-    rm -rf "$STATE/pending"
-}
-
-# All files of $WORK/set at once, by moving one link.
-swap_in() {
-    new=set.$(date +%s%N)
-    mv "$WORK/set" "$PKI/$new"
-    sync
-    ln -sfn "$new" "$PKI/next"
-    mv -fT "$PKI/next" "$PKI/current"
-    for old in "$PKI"/set.*; do [ "${old##*/}" = "$new" ] || rm -rf "$old"; done
-}
-
-# Installs what is current and restarts what runs and reads it only at its start. Marked when done, so that the next run
-# does again what this one was cut short in.
-settle() {
-    [ "$(readlink "$PKI/current")" != "$(cat "$STATE/installed" 2>/dev/null)" ] || return 0
+# Puts what is current in its places and restarts what runs and reads it only at its start. Once for every set: a node
+# that does not get well is looked at again and again, and its services are restarted no more.
+install() {
+    [ "$(readlink "$PKI/current")" != "$(cat "$STATE/restarted" 2>/dev/null)" ] || return 0
     sh "$CONF/install-certificates" || die "the certificates could not be installed"
-    for unit in $JB_RESTART_UNITS; do systemctl try-restart "$unit" || log "$unit did not restart"; done
+    sync
+    for unit in $JB_RESTART_UNITS; do
+        # One whose start is still to come will read the new files, and a try-restart would call that start off.
+        case $(systemctl is-active "$unit") in inactive | failed | unknown | deactivating) continue ;; esac
+        timeout 180 systemctl try-restart "$unit" || log "$unit did not restart"
+    done
+    readlink "$PKI/current" >"$STATE/restarted"
+}
+
+# What is current is in use, and this node is well with it: then only it counts as installed, and is reported. A run
+# that was cut short anywhere leaves it to the next one.
+settle() {
+    unsettled || return 0
+    install
+    # Files that a power failure left half changed have kept some from starting.
+    for unit in $JB_UNITS; do
+        systemctl is-active "$unit" >/dev/null || timeout 120 systemctl start "$unit" || log "$unit did not start"
+    done
+    rm -f "$STATE/check-error"
+    JB_PATIENCE=120 timeout 300 sh "$CONF/check-node" ||
+        die "with the new certificates: $(cat "$STATE/check-error" 2>/dev/null || echo "the node's check failed")"
+    for unit in $JB_UNITS; do
+        systemctl is-active "$unit" >/dev/null || die "with the new certificates $unit does not run"
+    done
     readlink "$PKI/current" >"$STATE/installed"
 }
 
-# ask CALL SECRET_FILE AUTHORITIES: certificates for a new key; `status` tells what came of it. A refusal ends the run.
+# ask CALL SECRET_FILE: certificates for a new key; `status` tells what came of it. A refusal ends the run.
 # Nothing secret appears on a command line, where other users could read it.
 ask() {
     status=000
@@ -177,7 +138,7 @@ ask() {
         <"$2" >"$WORK/body"
     status=$("$1" POST "$JB_API_URL/bays/$JB_BAY_ID/node-certificates" "$WORK/body")
     case $status in
-        2??) accept_answer "$3" ;;
+        2??) accept_answer ;;
         408 | 425 | 429) ;;
         4??) rm -rf "$STATE/pending" && die "certificate refused ($status): $(complaint)" ;;
     esac
@@ -187,64 +148,81 @@ ask() {
 first_certificate() {
     limit=$(($(date +%s) + JB_WAIT_SECONDS)) pause=2
     until [ -s "$PKI/node.crt" ]; do
-        ask call "$CONF/node-secret" "$CONF/ca.pem"
+        ask call "$CONF/node-secret"
         case $status in 2??) break ;; esac
         [ "$(date +%s)" -lt "$limit" ] || die "no certificate in $JB_WAIT_SECONDS s (last $status): $(complaint)"
         sleep "$pause"
         pause=$((pause < 30 ? pause * 2 : 30))
     done
-    rm -f "$STATE/installed" && settle
+    # The services are not there yet, and the boot's last part looks whether they become well.
+    rm -f "$STATE/restarted" && install
+    readlink "$PKI/current" >"$STATE/installed"
 }
 
-# The authorities that the bay trusts now; during a rotation that is the old one and the new one.
-take_authorities() {
-    cp -R "$PKI/current/." "$WORK/set"
-    unpack "$WORK/wanted" '((.ca_pem | values | {kubernetes: .}) // {}) + (.authorities // {})' \
-        "$WORK/set/authorities" .crt
-    if diff -r "$PKI/current/" "$WORK/set" >/dev/null; then rm -rf "$WORK/set"; else swap_in; fi
-}
-
-# What this node looks like, and which revision of the wishes and which credential it has reached.
+# report PROBLEM: what this node looks like, and which revision of the wishes and which credential it has reached.
 report() {
     for unit in $JB_UNITS; do echo "$unit $(systemctl is-active "$unit" 2>/dev/null)"; done |
-        jq -R -s --arg revision "$1" --argjson credential "$(grep -sx '[1-9][0-9]*' "$STATE/credential" || echo null)" '
-            [split("\n")[] | select(. != "") | split(" ") | {(.[0]): .[1]}] | add // {} | {healthy: all(. == "active"),
-            revision: $revision, units: ., credential_generation: $credential}' >"$WORK/report"
+        jq -R -s --arg revision "$(jq -r '.revision // ""' "$STATE/wanted.json" 2>/dev/null)" --arg problem "$1" \
+            --argjson credential "$(grep -sx '[1-9][0-9]*' "$STATE/credential" || echo null)" '
+            [split("\n")[] | select(. != "") | split(" ") | {(.[0]): .[1]}] | add // {} |
+            {healthy: (all(. == "active") and $problem == ""), revision: $revision, units: .,
+            credential_generation: $credential, problem: (if $problem == "" then null else $problem end)}' \
+            >"$WORK/report"
     case $(as_node PUT "$JB_API_URL/nodes/self" "$WORK/report") in 2??) ;; *) log "report not taken" ;; esac
 }
 
-# One look; `soon` tells whether an operation runs on the bay. Never called in a condition, where `set -e` is off.
+# What ended a look, in one line.
+trouble() {
+    { cat "$STATE/agent-error" 2>/dev/null || echo "the node agent ended early"; } |
+        tr -c '[:print:]' ' ' | head -c 400 | sed 's/ *$//'
+}
+
+# One look at what is wanted of this node, and all of it done. Never called in a condition, where `set -e` is off.
 look() {
-    soon=false
-    etag=$(jq -r .etag "$STATE/wanted.json" 2>/dev/null) || etag=none
+    etag=$(cat "$STATE/etag" 2>/dev/null) || etag=none
+    ! unsettled || etag=none
     status=$(as_node GET "$JB_API_URL/nodes/self" /dev/null -H "If-None-Match: $etag")
     case $status in
         200)
             etag=$(tr -d '\r' <"$WORK/headers" | sed -n 's/^etag: *//Ip')
             mv "$WORK/answer" "$WORK/wanted"
+            rm -f "$STATE/etag" # what comes next may end half way, and then what was met before is to be told again
+            renew=$(jq -r .renew "$WORK/wanted")
             take_authorities
-            if [ "$(jq -r .renew "$WORK/wanted")" = true ]; then
-                ask as_node /dev/null "$PKI/ca.crt"
+            if [ "$renew" = true ]; then
+                etag=none # the answer may be an earlier one, of an authority that is to go
+                ask as_node /dev/null
                 case $status in 2??) ;; *) die "no answer to the renewal ($status): $(complaint)" ;; esac
             fi
             settle
             [ ! -e "$CONF/take-credential" ] || (. "$CONF/take-credential") || etag=none
             # Only now, so that a run that was cut short does all of it again.
-            jq --arg etag "$etag" '. + {etag: $etag}' "$WORK/wanted" >"$WORK/met"
-            mv -f "$WORK/met" "$STATE/wanted.json"
+            cp "$WORK/wanted" "$WORK/met" && mv -f "$WORK/met" "$STATE/wanted.json"
+            echo "$etag" >"$STATE/etag"
             ;;
         304) ;;
-        *) log "no wishes ($status): $(complaint)" && return 0 ;;
+        *) log "no wishes ($status): $(complaint)" && touch "$WORK/away" ;;
     esac
-    report "$(jq -r '.revision // ""' "$STATE/wanted.json")"
-    soon=$(jq -r .operation_active "$STATE/wanted.json")
 }
 
 # The timer fires 3 min after the last run; up to 4 more are waited here, so that nodes of a bay do not come together.
+# Each look has a shell of its own: whatever ends it is reported, and the next one tries again.
 run() {
-    settle
+    settle & # what a reboot cut short is not kept waiting
+    wait $! || :
     [ -n "${JEROBOAM_NOW:-}" ] || sleep $(($(od -An -N2 -tu2 /dev/urandom) % 240))
-    for _ in $(seq 20); do look; [ "$soon" = true ] || break; sleep 15; done
+    for _ in $(seq 20); do
+        rm -rf "$STATE/agent-error" "$WORK/away" "$WORK/wanted" "$WORK/set"
+        code=0 problem=
+        look &
+        wait $! || code=1
+        [ "$code" = 0 ] || problem=$(trouble)
+        [ -e "$WORK/away" ] || report "$problem"
+        soon=$({ cat "$WORK/wanted" 2>/dev/null || cat "$STATE/wanted.json"; } | jq -r .operation_active)
+        [ "$soon" = true ] || break
+        sleep "${JEROBOAM_AGAIN:-15}"
+    done
+    return "$code"
 }
 
 case ${1:-} in first-certificate) first_certificate ;; run) run ;; *) die "usage: node-agent first-certificate | run" ;; esac

@@ -31,11 +31,13 @@ from shared.drivers.contract import (
     Role,
     Support,
 )
-from shared.drivers.rendering import package_texts
+from shared.drivers.rendering import package_texts, packed
 
 _BAY: Final = "bay.yaml"
 _SHARD: Final = "shard.yaml"
 """The template of a bay's further stacks; it lies among the files of the first, so that the bay keeps it (rule 6)."""
+CA_PARAMETER: Final = "ca_pem"
+"""The stack parameter that fills in `@@CA_PEM@@`; stacks of bays that are older than it have none."""
 _CREDENTIAL: Final = re.compile(r"(?:[A-Za-z0-9_.~=+/-]|@(?!@))+")
 _KINDS: Final = frozenset({"create", "resize", "rotate_ca", "rotate_credentials", "delete"})
 
@@ -67,6 +69,7 @@ class StackDriver(ABC):
     ca_key: ClassVar[Literal["ec-p256", "rsa2048"]] = "ec-p256"
     certificates: ClassVar[Mapping[Role, tuple[str, ...]]] = {"master": ("node",), "worker": ("node",)}
     shares_service_account: ClassVar[bool] = False
+    reads_groups: ClassVar[bool] = False
     docker_on_masters: ClassVar[bool] = True
     """Whether masters run containers, and so get a volume for them."""
 
@@ -191,6 +194,7 @@ class StackDriver(ABC):
             "api_address_format": self.api_address_format(facts),
             "pod_network_cidr": self.unencapsulated(facts),
             "wait_condition_timeout": str(wait_seconds(facts)),
+            **authority_parameter(facts.ca_pem),
             **self._balancer(facts),
             **self._from_labels(facts),
         }
@@ -260,6 +264,11 @@ def chosen(template: str, parameters: Mapping[str, str]) -> str:
 
 def _switch(value: bool) -> str:
     return "true" if value else "false"
+
+
+def authority_parameter(ca_pem: str) -> dict[str, str]:
+    """The parameter with the authorities that new nodes trust from their first start; `ca_pem` may be several."""
+    return {CA_PARAMETER: packed(ca_pem) if ca_pem else ""}
 
 
 def credential_parameters(secrets: BaySecrets) -> dict[str, str]:

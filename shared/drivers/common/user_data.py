@@ -13,18 +13,24 @@ from typing import Final
 
 from shared.drivers.contract import BayFacts, Role
 from shared.drivers.rendering import (
+    PACKED,
+    archive,
     check_user_data,
     cloud_config,
     file_entry,
     multipart,
     package_text,
-    packed_entry,
+    packed,
+    placeholders,
     plain,
     shell_environment,
 )
 
 COMMON: Final = "shared.drivers.common"
 CONFIG: Final = "/etc/jeroboam"
+ARCHIVE: Final = f"{CONFIG}/files.tar"
+"""All files that are the same on every node of a role, as cloud-init gets them: Nova takes 64 KiB of user-data."""
+_UNPACK: Final = f"#!/bin/sh\n# The node's files that hold nothing of its own.\nexec tar -xf {ARCHIVE} -C /\n"
 LONGEST_WAIT: Final = 43_200
 """Seconds; Heat's most for a wait condition."""
 NO_TIMEOUT_WAIT: Final = 7200
@@ -32,7 +38,7 @@ NO_TIMEOUT_WAIT: Final = 7200
 _BOTH: Final = frozenset(
     {"NODE_NAME", "NODE_INDEX", "NODE_SECRET", "SIGNAL_COMMAND", "PUBLIC_ADDRESS", "PRIVATE_ADDRESS", "API_ADDRESS"}
     | {"SIGNAL_COMMAND_ESCAPED"}
-    | {"MASTER_ADDRESSES", "DOCKER_VOLUME", "APPLICATION_CREDENTIAL_ID", "APPLICATION_CREDENTIAL_SECRET"}
+    | {"MASTER_ADDRESSES", "DOCKER_VOLUME", "CA_PEM", "APPLICATION_CREDENTIAL_ID", "APPLICATION_CREDENTIAL_SECRET"}
 )
 FILLED_IN: Final[Mapping[Role, frozenset[str]]] = {
     "master": _BOTH | {"API_PUBLIC_ADDRESS", "ETCD_VOLUME"},
@@ -78,12 +84,22 @@ def wait_seconds(facts: BayFacts) -> int:
 
 
 def mime(facts: BayFacts, role: Role, payload: Payload) -> str:
-    """The user-data as cloud-init takes it. Raises InvalidInput when it is too long for Nova."""
-    entries = [packed_entry(entry) for entry in files(facts, role, payload)]
-    config = {"users": [_user(facts, payload)], "write_files": entries, **payload.extra}
+    """The user-data as cloud-init takes it: files that are the node's own one by one, the others in an archive, and the
+    parts. Raises InvalidInput when it is too long for Nova."""
+    entries = files(facts, role, payload)
+    same = [entry for entry in entries if not placeholders(entry["content"]) and not entry["path"].endswith(".pem")]
+    own = [entry for entry in entries if entry not in same]
+    own.append({**file_entry(ARCHIVE, archive(same)), "encoding": PACKED})
+    config = {"users": [_user(facts, payload)], "write_files": own, **payload.extra}
     parts = [("00-files.yaml", "text/cloud-config", cloud_config(config))]
+    parts.append(("05-unpack.sh", "text/x-shellscript", _UNPACK))
     parts += [(name, "text/x-shellscript", text) for name, text in scripts(role, payload).items()]
-    return check_user_data(multipart(parts), FILLED_IN[role])
+    return check_user_data(multipart(parts), FILLED_IN[role], room(facts))
+
+
+def room(facts: BayFacts) -> int:
+    """How many bytes what Heat fills in may take: two authorities, as during a rotation, and 2 KiB for all else."""
+    return 2048 + 2 * len(packed(facts.ca_pem))
 
 
 def scripts(role: Role, payload: Payload) -> dict[str, str]:
@@ -105,7 +121,7 @@ def files(facts: BayFacts, role: Role, payload: Payload) -> list[dict[str, str]]
         own.pop("install-certificates", None)
         units = {name: text for name, text in units.items() if not name.startswith("jeroboam-agent")}
     else:
-        entries += _tls_files(facts)
+        entries += _tls_files()
     entries += [file_entry(f"{CONFIG}/{name}", text) for name, text in [*own.items(), *payload.texts.items()]]
     entries += [file_entry(f"/etc/systemd/system/{name}", text, "0644") for name, text in units.items()]
     if facts.cloud_ca_pem:
@@ -176,11 +192,12 @@ def _user(facts: BayFacts, payload: Payload) -> dict[str, object]:
     return user
 
 
-def _tls_files(facts: BayFacts) -> list[dict[str, str]]:
+def _tls_files() -> list[dict[str, str]]:
     return [
         file_entry(f"{CONFIG}/node-secret", "@@NODE_SECRET@@\n"),
-        file_entry(f"{CONFIG}/ca.pem", facts.ca_pem, "0644"),
+        {**file_entry(f"{CONFIG}/ca.pem", "@@CA_PEM@@", "0644"), "encoding": PACKED},
         file_entry(f"{CONFIG}/node-agent", package_text(COMMON, "node_agent.sh"), "0700"),
+        file_entry(f"{CONFIG}/node-pki", package_text(COMMON, "node_pki.sh")),
     ]
 
 

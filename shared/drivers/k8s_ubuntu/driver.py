@@ -47,6 +47,7 @@ class K8sUbuntu(KubernetesDriver):
         }
     )
     shares_service_account: ClassVar[bool] = True
+    reads_groups: ClassVar[bool] = True
     support: ClassVar[Support] = Support(
         network_drivers=("flannel",),
         volume_drivers=("cinder",),

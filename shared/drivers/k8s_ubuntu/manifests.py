@@ -57,7 +57,7 @@ def repository(facts: BayFacts) -> str:
 
 def manifests(facts: BayFacts) -> str:
     """The objects of this bay, as one YAML stream."""
-    names = ["flannel", "scaler"]
+    names = ["flannel", "scaler", "reader"]
     names += ["cloud-provider"] if cloud_provider(facts) else []
     names += ["cinder-csi"] if facts.volume_driver else []
     words = _words(facts)

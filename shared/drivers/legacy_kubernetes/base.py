@@ -56,7 +56,7 @@ class LegacyKubernetes(KubernetesDriver):
             login=self.login,
             user=self.user,
             units=" ".join(units),
-            restart_units=" ".join(name for name in units if name != "docker"),
+            restart_units=" ".join(name for name in units if name not in ("docker", "flanneld")),
             environment=self.environment(facts)
             | {"JB_KUBERNETES_UNITS": " ".join(name for name in units if name.startswith("kube"))},
             dns_names=API_NAMES if master else (),

@@ -77,7 +77,8 @@ class _Swarm(StackDriver):
             login="fedora",
             user={"gecos": "Swarm", "groups": "wheel,adm,systemd-journal"},
             units=" ".join(self.units(facts, role) + (["rexray"] if volumes else [])),
-            restart_units=" ".join(self.units(facts, role)),
+            # What runs in docker and requires it is restarted with it; flanneld by install-certificates, alone.
+            restart_units=" ".join(name for name in self.units(facts, role) if name in ("etcd", "docker")),
             environment=self.environment(facts)
             | {
                 "JB_DOCKER_STORAGE_DRIVER": facts.docker_storage_driver or "devicemapper",

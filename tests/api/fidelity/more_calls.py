@@ -86,12 +86,7 @@ _CERTIFICATES: Final = (
         body={"bay_uuid": "{cluster}", "csr": "{csr}"},
         note="`bay_uuid` for `cluster_uuid`",
     ),
-    Call(
-        "PATCH /v1/certificates/{cluster}",
-        {1: ACCEPTED},
-        {1: Differs(Answer(400, text="Rotating the CA certificate is not supported by this driver."), DRIVER)},
-        given="settled",
-    ),
+    Call("PATCH /v1/certificates/{fresh}", {1: ACCEPTED}, given="fresh"),
     Call("GET /v1/certificates", {1: Answer(405, text="")}),
     Call(
         "PATCH /v1/credentials/{cluster}",

@@ -14,7 +14,7 @@ import httpx
 from tests.api.fidelity.model import Answer
 from tests.api.harness import System, unique
 from tests.api.made import cluster, template
-from tests.api.test_certificates import csr_of
+from tests.support.csrs import csr_of
 
 ADDRESS: Final = "https://127.64.0.9:6443"
 _PATIENCE: Final = 30.0

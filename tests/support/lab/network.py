@@ -12,7 +12,6 @@ import os
 import socket
 import sys
 from contextlib import AsyncExitStack, suppress
-from functools import partial
 from ipaddress import IPv4Network, ip_address
 
 from tests.support.lab.shell import LabError, run
@@ -72,11 +71,20 @@ class Network:
     async def relay(self, port: int) -> None:
         """Let nodes reach this machine's 127.0.0.1:port as GATEWAY:port."""
         door = await _listening(self.name, GATEWAY, port)
+        carried: set[asyncio.Task[None]] = set()
 
-        server = await asyncio.start_server(partial(_carry, port=port), sock=door)
+        def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.create_task(_carry(reader, writer, port=port))
+            carried.add(task)  # a connection whose node is gone would be forgotten, and so be collected as it waits
+            task.add_done_callback(carried.discard)
+
+        server = await asyncio.start_server(carry, sock=door)
 
         async def end() -> None:
             server.close()
+            for task in carried:
+                task.cancel()
+            await asyncio.gather(*carried, return_exceptions=True)
 
         self._cleanup.push_async_callback(end)
 

@@ -29,6 +29,7 @@ tail -n +1 /var/lib/jeroboam/*.log /var/lib/jeroboam/failed /var/lib/jeroboam/ag
 grep -v -E 'ci-info|ssh-|BEGIN|END|SHA256|^[|+]|cloud-init: #|key|modules:' /var/log/cloud-init-output.log | tail -n 25
 systemctl --failed --no-legend
 journalctl -b --no-pager | grep stand-in: | tail -n 20
+journalctl -b --no-pager -u jeroboam-agent | tail -n 10
 journalctl -b -p warning --no-pager | tail -n 40
 """
 
@@ -72,8 +73,12 @@ class Node:
         await self._make_root()
         for folder in self._kept_outside():
             (self._folder / Path(folder).name).mkdir()
+        await self.start()
+
+    async def start(self) -> None:
+        """Switch it on, for the first time or after `power_off`. Raises LabError as `boot`."""
         groups = " ".join(map(str, cgroups.make(self._mark)))
-        with (self._folder / "console.log").open("wb") as console:
+        with (self._folder / "console.log").open("ab") as console:
             self._launcher = await asyncio.create_subprocess_exec(
                 *bound(["sh", "-c", _START, "sh", groups, *self._command()]),
                 stdin=asyncio.subprocess.DEVNULL,
@@ -105,12 +110,16 @@ class Node:
             return f"── {self.machine.name} ──\n{await self.sh(_LOGS, check=False)}"
         return f"── {self.machine.name} ──\n{self._console()}"
 
-    async def down(self) -> None:
-        """End all that runs in it and remove what it wrote. Doing it twice does no harm."""
+    async def power_off(self) -> None:
+        """End all that runs in it, at once; what it has written stays."""
         await cgroups.end(self._mark)
         if self._launcher is not None:
             await self._launcher.wait()
             self._launcher = None
+
+    async def down(self) -> None:
+        """End all that runs in it and remove what it wrote. Doing it twice does no harm."""
+        await self.power_off()
         for disk in self._disks:
             await disk.detach()
         self._disks.clear()

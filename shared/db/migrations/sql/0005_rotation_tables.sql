@@ -5,6 +5,10 @@ ALTER TABLE authorities
     ADD COLUMN retired_at TIMESTAMP WITH TIME ZONE,
     ADD COLUMN warned_at TIMESTAMP WITH TIME ZONE;
 
+-- What ends soon is looked for every hour.
+CREATE INDEX authorities_ending ON authorities (not_after) WHERE retired_at IS NULL;
+CREATE INDEX certificates_of_nodes_ending ON certificates (not_after) WHERE state = 'issued' AND profile = 'node:node';
+
 -- A rotation that is not over: from generation "previous" to "generation"; "target" is the one that shall remain.
 CREATE TABLE authority_rotations (
     bay_id UUID NOT NULL,
@@ -38,3 +42,11 @@ ALTER TABLE node_reports
 
 -- How long a certificate is wanted for; null: as long as the settings say.
 ALTER TABLE sign_requests ADD COLUMN validity_seconds INTEGER;
+
+-- What was decided a day ago is removed; its certificate stays.
+CREATE INDEX sign_requests_decided ON sign_requests (created_at) WHERE state <> 'pending' AND attestation_id IS NULL;
+
+-- Refused CSRs are told in one line for many, also of bays that there are not.
+ALTER TABLE certificate_audit
+    ALTER COLUMN bay_id DROP NOT NULL,
+    ADD COLUMN times INTEGER DEFAULT 1 NOT NULL;

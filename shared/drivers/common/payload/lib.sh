@@ -37,10 +37,11 @@ fail() {
 }
 
 # wait_for SECONDS WHAT COMMAND...: repeat the command until it succeeds. Waits of a first boot end before Heat gives the
-# node up, which counts from the boot and not from each wait, so that the reason can still be told.
+# node up, which counts from the boot and not from each wait, so that the reason can still be told. JB_PATIENCE is the
+# most that the node agent waits.
 wait_for() {
     jb_now=$(date +%s)
-    jb_until=$((jb_now + $1))
+    jb_until=$((jb_now + ($1 < ${JB_PATIENCE:-$1} ? $1 : ${JB_PATIENCE:-$1})))
     jb_end=$(($(date -r /etc/jeroboam/bay.env +%s) + JB_WAIT_SECONDS))
     if [ "$jb_now" -lt "$jb_end" ] && [ "$jb_until" -gt "$jb_end" ]; then jb_until=$jb_end; fi
     jb_what=$2
@@ -70,6 +71,13 @@ write_file() {
 start_unit() {
     systemctl enable "$1"
     systemctl restart "$1" || fail "$1 did not start: $(journalctl "_SYSTEMD_UNIT=${1%.service}.service" -n 1 -o cat 2>/dev/null || true)"
+}
+
+# restart_alone UNIT: if it runs. What requires it goes on, which a plain restart would restart as well. A start that is
+# still to come would be called off.
+restart_alone() {
+    case $(systemctl is-active "$1") in inactive | failed | unknown | deactivating) return 0 ;; esac
+    timeout 120 systemctl --job-mode=ignore-dependencies try-restart "$1" || echo "$1 did not restart" >&2
 }
 
 # use_proxy: from here on the part's own downloads go through the bay's proxy, if it has one.

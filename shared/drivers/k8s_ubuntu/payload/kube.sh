@@ -29,6 +29,12 @@ time_left() {
     echo "$((jb_seconds > 300 ? jb_seconds : 300))"
 }
 
+# digest FILE...: names what the files hold, whichever order certificates have in them.
+digest() { cat "$@" | LC_ALL=C sort | sha256sum | cut -c 1-16; }
+
+# trusted: names the authorities whose certificates kube-apiserver and others of a master trust.
+trusted() { digest "$JB_PKI/ca.crt" "$JB_PKI/front-proxy-ca.crt"; }
+
 # api PATH [curl options]: as this node, with its own certificate.
 api() {
     jb_path=$1

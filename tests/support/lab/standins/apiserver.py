@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from ipaddress import IPv4Network
 
 from .apiserver_paths import Server
-from .checks import issued, names, need, notify, own_addresses, pair, private, readable, subject_is
+from .checks import frozen, issued, names, need, notify, own_addresses, pair, pems, private, readable, subject_is
 from .flags import Flags, parse, whole
 from .store import Store
 from .web import Client, serve
@@ -33,6 +34,7 @@ BOOLEANS = (
     "enable-garbage-collector enable-aggregator-routing"
 )
 REQUIRED = "etcd-servers service-cluster-ip-range"
+TOLD, REQUEST_HEADERS = "extension-apiserver-authentication", "requestheader-client-ca-file"
 
 
 def main(name: str, arguments: list[str]) -> None:
@@ -51,7 +53,8 @@ def main(name: str, arguments: list[str]) -> None:
         _check_certificates(flags, services)
         files = (flags["tls-cert-file"], flags["tls-private-key-file"])
         address = flags.get("bind-address", "0.0.0.0")
-        serve(address, secure, server.guarded, certificate=files, client_authority=flags["client-ca-file"])
+        clients = flags["client-ca-file"]
+        serve(address, secure, server.guarded, certificate=files, client_authority=clients, reloads=modern)
     if insecure:
         need(not modern, "there is no insecure port any more")
         address = flags.get("insecure-bind-address", "127.0.0.1")
@@ -59,7 +62,21 @@ def main(name: str, arguments: list[str]) -> None:
         serve(address, insecure, server.answer)
     notify()
     while True:
-        time.sleep(3600)
+        if modern:
+            _tell(server, flags)
+        time.sleep(2)
+
+
+def _tell(server: Server, flags: Flags) -> None:
+    """What aggregated servers are told to trust: each kube-apiserver adds its own, and nobody takes any off."""
+    with suppress(OSError):
+        before = server.config_map("kube-system", TOLD)
+        after = dict(before)
+        for key in ("client-ca-file", REQUEST_HEADERS):
+            told, ours = pems(before.get(key, "")), pems(readable(flags[key]).read_text())
+            after[key] = "".join([*told, *(one for one in ours if one not in told)])
+        if after != before:
+            server.keep_config_map("kube-system", TOLD, after)
 
 
 def _store(flags: Flags) -> Store:
@@ -72,7 +89,7 @@ def _store(flags: Flags) -> Store:
     for endpoint in endpoints:
         loopback = endpoint.startswith(("http://127.0.0.1:", "http://localhost:"))
         need(endpoint.startswith("https:") == any(files) or loopback, f"{endpoint} does not fit the etcd certificates")
-    store = Store(endpoints, Client(*files))
+    store = Store(endpoints, Client(frozen(files[0]) if files[0] else "", *files[1:]))
     store.wait()
     return store
 

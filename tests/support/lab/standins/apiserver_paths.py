@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from .store import Store
 from .web import Answer, Question, Subject
@@ -35,6 +36,8 @@ class Server:
                     return 200, {"gitVersion": "stand-in"}
                 case ["api", "v1", "nodes", *name]:
                     return self._nodes(question, *name)
+                case ["api", "v1", "namespaces", "kube-system", "pods", *name]:
+                    return self._pods(question, *name)
                 case ["stand-in", "objects"]:
                     return self._objects(question)
                 case _:
@@ -56,16 +59,58 @@ class Server:
         self._store.put(f"minions/{name}", json.dumps({**node, "user": question.client}))
         return 201, node
 
-    def _objects(self, question: Question) -> Answer:
+    def _pods(self, question: Question, name: str = "") -> Answer:
+        """Static pods, as their kubelets tell of them."""
         if question.method == "GET":
-            return 200, {"items": [json.loads(text) for text in self._store.listed("objects")]}
-        if self._judges and question.client.get("organizationName") != "system:masters":
-            return 403, _status(f"{question.client} may not do this", 403)
+            items = [json.loads(text) for text in self._store.listed("pods")]
+            found = [one for one in items if name in ("", one["metadata"]["name"])]
+            if name:
+                return (200, found[0]) if found else (404, _status(f'pods "{name}" not found', 404))
+            return 200, {"items": found}
+        pod = question.json()
+        if self._judges and not _is_node(question.client, pod["spec"]["nodeName"]):
+            return 403, _status(f"{question.client} may not tell of pods on {pod['spec']['nodeName']}", 403)
+        self._store.put(f"pods/{pod['metadata']['name']}", json.dumps(pod))
+        return 201, pod
+
+    def _objects(self, question: Question) -> Answer:
+        """What others apply, in brief: of a set of pods also which revision, of a ConfigMap also what is in it."""
+        if question.method == "GET":
+            return 200, {"items": self._briefs()}
         given = question.json()
-        metadata = given["metadata"]
-        brief = {"kind": given["kind"], "namespace": metadata.get("namespace", ""), "name": metadata["name"]}
-        self._store.put(f"objects/{'/'.join(brief.values())}", json.dumps(brief))
+        metadata = given.get("metadata", {})
+        brief = {"kind": given.get("kind", ""), "namespace": metadata.get("namespace", "")}
+        brief["name"] = metadata.get("name", "")
+        if self._judges and not _may_write(question.client, brief):
+            return 403, _status(f"{question.client} may not do this", 403)
+        if question.method == "DELETE":
+            self._store.delete(f"objects/{'/'.join(brief.values())}")
+            return 200, brief
+        more = {key: given[key] for key in ("data", "revision") if key in given and given["kind"] != "Secret"}
+        self._store.put(f"objects/{'/'.join(brief.values())}", json.dumps({**brief, **more}))
         return 201, brief
+
+    def _briefs(self) -> list[dict[str, Any]]:
+        return [json.loads(text) for text in self._store.listed("objects")]
+
+    def config_map(self, namespace: str, name: str) -> dict[str, str]:
+        """What is in it; nothing when there is none. Raises OSError."""
+        wanted = {"kind": "ConfigMap", "namespace": namespace, "name": name}.items()
+        found = [
+            one for one in self._briefs() if wanted <= {key: one[key] for key in ("kind", "namespace", "name")}.items()
+        ]
+        return dict(found[0].get("data", {})) if found else {}
+
+    def keep_config_map(self, namespace: str, name: str, data: dict[str, str]) -> None:
+        """Write it. Raises OSError."""
+        brief = {"kind": "ConfigMap", "namespace": namespace, "name": name}
+        self._store.put(f"objects/{'/'.join(brief.values())}", json.dumps({**brief, "data": data}))
+
+
+def _may_write(client: Subject, brief: dict[str, str]) -> bool:
+    of_manager = brief["kind"] == "Lease" or brief["name"] == "kube-root-ca.crt"
+    manager = client.get("commonName") == "system:kube-controller-manager"
+    return client.get("organizationName") == "system:masters" or (manager and of_manager)
 
 
 def _is_node(client: Subject, name: str) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import NoReturn
 
@@ -42,6 +44,15 @@ def private(path: str) -> Path:
     return Path(path)
 
 
+def frozen(path: str) -> str:
+    """A copy of a file that the real program reads only at its start; it goes with this process."""
+    descriptor, copy = tempfile.mkstemp(prefix="frozen-")
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(readable(path).read_bytes())
+    atexit.register(Path(copy).unlink, missing_ok=True)
+    return copy
+
+
 def pair(certificate: str, key: str) -> None:
     """A certificate with its private key."""
     private(key)
@@ -57,6 +68,11 @@ def issued(certificate: str, authority: str, purpose: str) -> str:
     said = _openssl("verify", "-CAfile", authority, "-purpose", purpose, certificate, check=False)
     need(said.rstrip().endswith("OK"), f"{certificate} for {purpose} by {authority}: {' '.join(said.split())}")
     return _openssl("x509", "-in", certificate, "-noout", "-subject", "-nameopt", "RFC2253").strip()
+
+
+def pems(text: str) -> list[str]:
+    """The certificates in a text, one by one."""
+    return re.findall(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----\n", text + "\n", re.DOTALL)
 
 
 def names(certificate: str) -> set[str]:

@@ -74,10 +74,12 @@ def _checked(config: dict[str, object]) -> dict[str, object]:
 
 
 def _lease(client: Client, key: str, config: dict[str, object], flags: dict[str, str]) -> IPv4Network:
-    """A subnet that nobody else has: created in etcd on the condition that it is not there."""
+    """Our own, or one that nobody else has: created in etcd on the condition that it is not there."""
     network, length = IPv4Network(str(config["Network"])), config.get("SubnetLen", 24)
     subnets = list(network.subnets(new_prefix=length if isinstance(length, int) else 24))
     public = flags.get("public-ip") or flags.get("iface", "")
+    for subnet in _own(client, key, public):
+        return subnet
     for subnet in random.sample(subnets[1:], min(50, len(subnets) - 1)):
         name = f"{subnet.network_address}-{subnet.prefixlen}"
         body = urlencode({"value": json.dumps({"PublicIP": public}), "prevExist": "false", "ttl": "86400"}).encode()
@@ -86,6 +88,14 @@ def _lease(client: Client, key: str, config: dict[str, object], flags: dict[str,
             return subnet
         need(status == 412, f"etcd said {status} to a lease: {text[:200]}")
     return die(f"no subnet of {network} is free")
+
+
+def _own(client: Client, key: str, public: str) -> list[IPv4Network]:
+    """The subnet that this node took before; as the real one, it goes on with that."""
+    status, text = client.ask("GET", f"{key}/subnets")
+    leases = json.loads(text)["node"].get("nodes", []) if status == 200 else []
+    own = [one["key"].rpartition("/")[2] for one in leases if json.loads(one["value"])["PublicIP"] == public]
+    return [IPv4Network(name.replace("-", "/")) for name in own]
 
 
 def _write(path: Path, config: dict[str, object], subnet: IPv4Network, flags: dict[str, str]) -> None:

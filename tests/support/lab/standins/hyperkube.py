@@ -5,7 +5,10 @@ Each checks its flags, speaks to kube-apiserver as it is told to, and stays.
 
 from __future__ import annotations
 
+import json
+import socket
 import time
+from contextlib import suppress
 
 from .checks import bay_has_tls, die, issued, need, own_addresses, pair, private, readable, subject_is
 from .flags import Flags, parse, whole
@@ -54,8 +57,28 @@ def main(name: str, arguments: list[str]) -> None:
         need(address == "127.0.0.1" or not bay_has_tls(), f"{part} would show its plain port {port} on {address}")
         serve(address, port, lambda _question: (200, "ok"))
     print(f"{part} speaks to {server}")
+    root = readable(flags["root-ca-file"]).read_text() if "root-ca-file" in flags else ""  # read at the start only
     while True:
-        time.sleep(3600)
+        if root and "authorization-kubeconfig" in flags:
+            _lead(server, client, root)
+        time.sleep(1)
+
+
+def _lead(server: str, client: Client, root: str) -> None:
+    """The one that leads gives pods its own --root-ca-file to trust; when it ends, another one leads."""
+    me, now = socket.gethostname(), time.time()
+    with suppress(OSError, ValueError):
+        items = json.loads(client.ask("GET", f"{server}/stand-in/objects")[1])["items"]
+        lease = next((one["data"] for one in items if one["kind"] == "Lease"), {"holder": me, "until": 0})
+        if lease["holder"] != me and float(str(lease["until"])) > now:
+            return
+        objects: list[tuple[str, str, str, object]] = [
+            ("Lease", "kube-system", "kube-controller-manager", {"holder": me, "until": now + 5}),
+            *(("ConfigMap", space, "kube-root-ca.crt", {"ca.crt": root}) for space in ("kube-system", "kube-flannel")),
+        ]
+        for kind, namespace, name, data in objects:
+            body = {"kind": kind, "metadata": {"name": name, "namespace": namespace}, "data": data}
+            client.ask("POST", f"{server}/stand-in/objects", body)
 
 
 def _check_files(flags: Flags) -> None:

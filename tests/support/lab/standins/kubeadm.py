@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from . import external_ca
 from .checks import die, issued, need, pair, private, readable, subject_is, wanted_version
 from .flags import parse
 from .kubeconfig import read
@@ -42,6 +43,8 @@ def main(name: str, arguments: list[str]) -> None:
         print(f"{repository}/kube-apiserver:{flags['kubernetes-version']}\n{repository}/pause:3.10")
         return
     config = Config(flags.get("config", ""))
+    if command.startswith("init "):
+        external_ca.check(config.certificates)
     match command:
         case "config images pull":
             print("[config/images] Pulled")
@@ -140,7 +143,6 @@ def _etcd(config: Config) -> dict[str, str]:
 
 def _control_plane(config: Config) -> None:
     pki, network = config.certificates, config.cluster["networking"]
-    need(not Path(f"{pki}/ca.key").exists(), "the authority's key is on this node")
     trust = "/etc/ssl/certs"
     config.write("kube-apiserver", "kube-apiserver", _apiserver(config, pki, network), [pki, trust])
     for name in ("controller-manager", "scheduler"):
@@ -209,9 +211,13 @@ def _as_administrator(config: Config, command: str) -> None:
     admin = read(str(CONFS / "admin.conf"))
     subject_is(admin.subject, "O=system:masters")
     name = command.split()[2]
-    body = {"kind": "ConfigMap", "metadata": {"name": f"kubeadm-{name}-{config.node}", "namespace": "kube-system"}}
-    try:
-        status, text = admin.client.ask("POST", f"{admin.server}/stand-in/objects", body)
-    except OSError as error:
-        die(f"{command}: {error}")
-    need(status == 201, f"{command}: {status} {text[:200]}")
+    made = [("ConfigMap", f"kubeadm-{name}-{config.node}")]
+    if name == "addon":
+        made += [("DaemonSet", "kube-proxy"), ("Deployment", "coredns")]
+    for kind, its_name in made:
+        body = {"kind": kind, "metadata": {"name": its_name, "namespace": "kube-system"}}
+        try:
+            status, text = admin.client.ask("POST", f"{admin.server}/stand-in/objects", body)
+        except OSError as error:
+            die(f"{command}: {error}")
+        need(status == 201, f"{command}: {status} {text[:200]}")

@@ -1,9 +1,11 @@
-"""kubectl, as far as a master asks for it: a secret made without a server, and objects applied."""
+"""kubectl, as far as a master asks for it: a secret made without a server, objects applied, looked at and changed."""
 
 from __future__ import annotations
 
 import base64
+import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import yaml
 
 from .checks import die, need, readable
 from .flags import parse
-from .kubeconfig import read
+from .kubeconfig import Kubeconfig, read
 
 
 def main(name: str, arguments: list[str]) -> None:
@@ -26,18 +28,95 @@ def main(name: str, arguments: list[str]) -> None:
             print(yaml.safe_dump({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data}))
         case ["apply", "-f", path]:
             _apply(list(yaml.safe_load_all(Path(path).read_text())))
+        case ["get", "pods", *rest]:
+            flags = parse(rest, "namespace output selector", required="selector")
+            wanted = dict(one.split("=") for one in flags["selector"].split(","))
+            pods = _ask("GET", f"/api/v1/namespaces/{flags['namespace']}/pods")["items"]
+            _names(
+                "pod", [one["metadata"]["name"] for one in pods if wanted.items() <= one["metadata"]["labels"].items()]
+            )
+        case ["get", *rest]:
+            _get(rest)
+        case ["patch", which, *rest]:
+            flags = parse(rest, "namespace patch")
+            annotations = json.loads(flags["patch"])["spec"]["template"]["metadata"]["annotations"]
+            _post(_found(which, flags["namespace"]), revision=annotations["jeroboam/authorities"])
+        case ["rollout", "status", which, *rest]:
+            flags = parse(rest, "namespace timeout")
+            _rolled_out(_found(which, flags["namespace"]), int(flags["timeout"].rstrip("s")))
+        case ["delete", "configmap", name_, *rest]:
+            flags = parse(rest, "namespace", booleans="ignore-not-found")
+            metadata = {"name": name_, "namespace": flags["namespace"]}
+            _ask("DELETE", "/stand-in/objects", {"kind": "ConfigMap", "metadata": metadata})
         case _:
             die(f"the lab's kubectl cannot {' '.join(arguments)}")
 
 
+def _get(words: list[str]) -> None:
+    """`get configmap NAME … --output json`, or `get KIND/NAME… --output name`."""
+    names = [word for word in words if not word.startswith("-")]
+    at = next(index for index, word in enumerate(words) if word.startswith("-"))
+    flags = parse(words[at:], "namespace output", booleans="ignore-not-found")
+    if words[0] == "configmap":
+        need(flags["output"] == "json", "only as JSON here")
+        found = _object("ConfigMap", words[1], flags["namespace"])
+        need(found or "ignore-not-found" in flags, f'configmaps "{words[1]}" not found')
+        print(json.dumps(found) if found else "", end="")
+        return
+    need(flags["output"] == "name" and all("/" in word for word in words[:at]), f"cannot get {names}")
+    for word in words[:at]:
+        kind, _, name = word.partition("/")
+        if _object(kind, name, flags["namespace"]):
+            _names(f"{kind}.apps", [name])
+
+
+def _names(kind: str, names: list[str]) -> None:
+    for name in names:
+        print(f"{kind}/{name}")
+
+
+def _found(which: str, namespace: str) -> dict[str, Any]:
+    kind, _, name = which.partition("/")
+    return _object(kind.removesuffix(".apps"), name, namespace) or die(f"{which} not found")
+
+
+def _object(kind: str, name: str, namespace: str) -> dict[str, Any] | None:
+    for one in _ask("GET", "/stand-in/objects")["items"]:
+        if (one["kind"].lower(), one["name"], one["namespace"]) == (kind.lower(), name, namespace):
+            found: dict[str, Any] = one
+            return found
+    return None
+
+
+def _rolled_out(one: dict[str, Any], seconds: int) -> None:
+    """A DaemonSet is when every node runs its present revision."""
+    for _ in range(seconds if one["kind"] == "DaemonSet" else 0):
+        nodes = _ask("GET", "/api/v1/nodes")["items"]
+        there = [json.loads(node["metadata"]["annotations"]["stand-in/daemons"]) for node in nodes]
+        if all(daemons.get(one["name"]) == one.get("revision", "") for daemons in there):
+            return
+        time.sleep(1)
+    need(one["kind"] != "DaemonSet", f"error: timed out waiting for {one['name']}")
+
+
 def _apply(objects: list[Any]) -> None:
-    config = read(os.environ.get("KUBECONFIG", ""))
     for one in objects:
         need(isinstance(one, dict), f"{one!r} is no object")
         need({"apiVersion", "kind", "metadata"} <= set(one), f"an object lacks a field: {sorted(one)}")
         need(one["metadata"].get("name"), f"a {one['kind']} has no name")
-        try:
-            status, text = config.client.ask("POST", f"{config.server}/stand-in/objects", one)
-        except OSError as error:
-            die(f"{config.server}: {error}")
-        need(status == 201, f"{one['kind']} {one['metadata']['name']}: {status} {text[:200]}")
+        _ask("POST", "/stand-in/objects", one)
+
+
+def _post(brief: dict[str, Any], revision: str) -> None:
+    metadata = {"name": brief["name"], "namespace": brief["namespace"]}
+    _ask("POST", "/stand-in/objects", {"kind": brief["kind"], "metadata": metadata, "revision": revision})
+
+
+def _ask(method: str, path: str, body: object = None) -> Any:
+    config: Kubeconfig = read(os.environ.get("KUBECONFIG", ""))
+    try:
+        status, text = config.client.ask(method, f"{config.server}{path}", body)
+    except OSError as error:
+        die(f"{config.server}: {error}")
+    need(status in {200, 201}, f"{method} {path}: {status} {text[:200]}")
+    return json.loads(text)

@@ -5,6 +5,7 @@ One of today is given a file of settings by --config; one of Kubernetes 1.2 has 
 
 from __future__ import annotations
 
+import json
 import socket
 import time
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import yaml
 
 from .checks import die, issued, names, need, notify, own_addresses, pair, subject_is, wanted_version
 from .flags import Flags, parse, whole
+from .in_cluster import Daemons
 from .kubeconfig import Kubeconfig, read
 from .pods import Pods
 from .web import Answer, Client, Question, serve
@@ -65,13 +67,15 @@ def main(name: str, arguments: list[str]) -> None:
         return
     node = _modern(arguments) if any(word.startswith("--config=") and _is_file(word) for word in arguments) else None
     node = node or _old(arguments)
-    pods = Pods(node.pods)
+    pods, daemons = Pods(node.pods), Daemons()
     serve(*node.health, pods.health)
     notify()
     while True:
         pods.look()
+        if node.judged:
+            _mirror(node, pods)
         if node.register:
-            _register(node)
+            _register(node, daemons)
         time.sleep(1)
 
 
@@ -166,29 +170,42 @@ def _serve_pods(address: str, port: int, certificate: str, key: str, authority: 
     serve(address, port, answer, certificate=(certificate, key), client_authority=clients or None)
 
 
-def _register(node: Node) -> None:
+def _mirror(node: Node, pods: Pods) -> None:
+    """Tell of the static pods, so that others see with what they run."""
+    for pod in pods.mirrors(node.name):
+        _post(node, "/api/v1/namespaces/kube-system/pods", pod)
+
+
+def _register(node: Node, daemons: Daemons) -> None:
     body: dict[str, Any] = {"kind": "Node", "apiVersion": "v1", "metadata": {"name": node.name}}
     if node.judged:
-        there = _daemons(node)
-        ready = NETWORK in there
+        reason = daemons.look(_objects(node), node.api)
+        there = daemons.revisions()
+        if NETWORK not in there:
+            reason = "cni plugin not initialized"
         waits = {"key": "node.cloudprovider.kubernetes.io/uninitialized", "value": "true", "effect": "NoSchedule"}
+        body["metadata"]["annotations"] = {"stand-in/daemons": json.dumps(there)}
         body["spec"] = {"taints": [waits] if node.external_cloud and CLOUD not in there else []}
-        condition = {"type": "Ready", "status": str(ready), "message": "" if ready else "cni plugin not initialized"}
+        condition = {"type": "Ready", "status": str(not reason), "message": reason}
         body["status"] = {"conditions": [condition], "addresses": [{"type": "InternalIP", "address": node.address}]}
+    _post(node, "/api/v1/nodes", body)
+
+
+def _post(node: Node, path: str, body: object) -> None:
     try:
-        status, text = node.client.ask("POST", f"{node.api}/api/v1/nodes", body)
+        status, text = node.client.ask("POST", f"{node.api}{path}", body)
     except OSError as error:
         print(f"{node.api}: {error}")
         return
     if status != 201:
-        print(f"{node.api}: {status} {text[:300]}")
+        print(f"{node.api}{path}: {status} {text[:300]}")
 
 
-def _daemons(node: Node) -> set[str]:
-    """The DaemonSets of the bay, as far as kube-apiserver tells."""
+def _objects(node: Node) -> list[dict[str, Any]]:
+    """What has been applied to the bay, as far as kube-apiserver tells."""
     try:
         status, text = node.client.ask("GET", f"{node.api}/stand-in/objects")
     except OSError:
-        return set()
-    items = yaml.safe_load(text)["items"] if status == 200 else []
-    return {one["name"] for one in items if one["kind"] == "DaemonSet"}
+        return []
+    items: list[dict[str, Any]] = json.loads(text)["items"] if status == 200 else []
+    return items

@@ -44,6 +44,22 @@ class Pods:
             if time.monotonic() - self._ended.get(path, 0.0) > _PAUSE:
                 self._running[path] = (found[path], [_start(one) for one in _containers(path, found[path])])
 
+    def mirrors(self, node: str) -> list[dict[str, Any]]:
+        """What kubelet tells of those that it runs: with the labels that each was started with."""
+        told = []
+        for text, processes in self._running.values():
+            metadata = yaml.safe_load(text)["metadata"]
+            ready = str(all(one.poll() is None for one in processes))
+            name = f"{metadata['name']}-{node}"
+            told.append(
+                {
+                    "metadata": {"name": name, "labels": metadata.get("labels", {})},
+                    "spec": {"nodeName": node},
+                    "status": {"conditions": [{"type": "Ready", "status": ready}]},
+                }
+            )
+        return told
+
     def health(self, question: Question) -> Answer:
         """`ok` as long as every container runs."""
         ended = [str(path) for path, (_, all_) in self._running.items() if any(one.poll() is not None for one in all_)]

@@ -44,6 +44,10 @@ class Store:
         """Keep a text. Raises OSError when no etcd takes it."""
         self._ask("put", {"key": _encoded(_PREFIX + key), "value": _encoded(value)})
 
+    def delete(self, key: str) -> None:
+        """Forget a text. Raises OSError when no etcd does."""
+        self._ask("deleterange", {"key": _encoded(_PREFIX + key)})
+
     def listed(self, kind: str) -> list[str]:
         """All texts whose keys begin with `kind/`. Raises OSError."""
         begin = f"{_PREFIX}{kind}/"

@@ -9,8 +9,10 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -50,12 +52,14 @@ def serve(
     *,
     certificate: tuple[str, str] | None = None,
     client_authority: str | None = None,
+    reloads: bool = False,
 ) -> None:
     """Answer in threads of their own, until the process ends. Raises OSError when the address cannot be had.
 
     Args:
         certificate: files of certificate and key; None for plain HTTP.
         client_authority: who signs clients' certificates; one that another signed is refused, none at all is not.
+        reloads: whether it reads these files anew when they change, as some programs do.
     """
 
     class Handler(BaseHTTPRequestHandler):
@@ -91,24 +95,43 @@ def serve(
         def get_request(self) -> tuple[Any, Any]:
             # The handshake belongs to the thread that answers, or one client that says nothing stops all others.
             connection, client = super().get_request()
-            if context is not None:
-                connection = context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+            if tls is not None:
+                connection = tls.now().wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
             return connection, client
 
-    context = _context(certificate, client_authority)
+    tls = None if certificate is None else _Tls(certificate, client_authority, reloads=reloads)
     server = Server((address, port), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
 
 
-def _context(certificate: tuple[str, str] | None, client_authority: str | None) -> ssl.SSLContext | None:
-    if certificate is None:
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*certificate)
-    if client_authority is not None:
-        context.load_verify_locations(client_authority)
-        context.verify_mode = ssl.CERT_OPTIONAL
-    return context
+class _Tls:
+    """What a server shows and whom it trusts. While files that changed do not fit, it keeps what it has."""
+
+    def __init__(self, certificate: tuple[str, str], authority: str | None, *, reloads: bool) -> None:
+        self._certificate = certificate
+        self._authority = authority
+        self._reloads = reloads
+        self._seen = self._stamps()
+        self._context = self._made()
+
+    def now(self) -> ssl.SSLContext:
+        """For the next connection."""
+        if self._reloads and (stamps := self._stamps()) != self._seen:
+            with suppress(OSError):
+                self._context, self._seen = self._made(), stamps
+        return self._context
+
+    def _stamps(self) -> list[tuple[int, int]]:
+        facts = [Path(path).stat() for path in (*self._certificate, self._authority) if path]
+        return [(one.st_ino, one.st_mtime_ns) for one in facts]
+
+    def _made(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*self._certificate)
+        if self._authority is not None:
+            context.load_verify_locations(self._authority)
+            context.verify_mode = ssl.CERT_OPTIONAL
+        return context
 
 
 def _subject(certificate: Any) -> Subject:

@@ -1,0 +1,407 @@
+"""The authorities of a bay are rotated: phase by phase, turn by turn, to an end from wherever it stopped."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from typing import ClassVar, Literal
+
+import pytest
+from typing_extensions import override
+
+from services.certs.factory import Deps
+from services.certs.key_pool import KeyPool
+from services.certs.steps import STEPS
+from shared.db.repositories import node_calls
+from shared.domain.operation import OperationKind
+from shared.domain.rotation import Phase
+from shared.pki_client import describe
+from shared.worker.outcome import Outcome, StepContext, StepFunction
+from tests.certs.rotation_bay import Bay, of_role
+from tests.certs.world import Plain, World
+
+MakeBay = Callable[[int, int], Awaitable[Bay]]
+
+
+@pytest.fixture
+async def make(world: World) -> AsyncIterator[MakeBay]:
+    made: list[Bay] = []
+
+    async def one(masters: int, workers: int) -> Bay:
+        made.append(await Bay.of(world, masters, workers))
+        return made[-1]
+
+    yield one
+    for bay in made:
+        await bay.gateway.dispose()
+
+
+async def test_masters_go_one_at_a_time_and_workers_beside_them(make: MakeBay, world: World) -> None:
+    bay = await make(3, 20)
+    operation = await bay.start()
+    behind: set[str] = set()
+    for _ in range(100):
+        before = await bay.turns()
+        await bay.look(operation)
+        if await bay.state(operation) != "active":
+            break
+        now = await bay.turns()
+        given = {server for server, turn in now.items() if before.get(server) != turn}
+        assert len(given & of_role(bay.agents, "master")) <= 1
+        assert len(given & of_role(bay.agents, "worker")) <= 2  # a tenth
+        behind |= given
+        await bay.look(operation)  # nobody has come: nobody else gets a turn
+        assert await bay.turns() == now
+        await bay.poll(*given)
+    assert await bay.state(operation) == "done"
+    assert behind == {one.server_id for one in bay.agents}
+    assert {one.generation for one in bay.agents} == {2}
+    assert await bay.remains() == [2]
+    assert await bay.rotation() is None
+    assert await bay.turns() == {}
+    assert await world.column("SELECT status FROM bays") == ["UPDATE_COMPLETE"]
+    assert await world.column("SELECT name FROM outbox ORDER BY seq DESC LIMIT 1") == ["bay.ca.rotated"]
+
+    trail = await world.rows("SELECT action, requester, detail FROM certificate_audit ORDER BY seq")
+    told = [row for row in trail if row[0] != "rotation turn"]
+    assert told == [
+        *(("authority made", None, f"{kind} 2") for kind in ("kubernetes", "etcd", "front_proxy")),
+        ("rotation begun", None, "from generation 1 to 2"),
+        ("rotation moved", None, "to reissue, towards generation 2"),
+        ("rotation moved", None, "to drop, towards generation 2"),
+        ("authorities retired", None, "generation 1"),
+        ("rotation ended", None, None),
+    ]
+    assert len(trail) - len(told) == 3 * 23
+    assert ("rotation turn", "node:m1", "reissue, towards generation 2") in trail
+
+
+async def test_a_master_waits_until_the_others_are_well(make: MakeBay) -> None:
+    bay = await make(3, 0)
+    bay.agent("m2").problem = "etcd did not start"
+    await bay.poll()
+    operation = await bay.start()
+    await bay.look(operation)
+    assert set(await bay.turns()) == {"m2"}  # its own turn can do no harm
+    await bay.poll("m0", "m1")
+    await bay.look(operation)
+    assert set(await bay.turns()) == {"m2"}
+    note = await bay.note("trust")
+    assert note.startswith("0 of 3 nodes trust the new certificate authorities beside the old ones; name-of-m2: its tu")
+    assert note.endswith(": etcd did not start")
+
+    bay.agent("m2").problem = None
+    await bay.poll("m2")
+    await bay.silent("m1", minutes=3)
+    await bay.look(operation)
+    assert set(await bay.turns()) == {"m1", "m2"}  # the silent one first: the others cannot be sure of it
+    await bay.poll("m1")
+    await bay.silent("m2", minutes=3)
+    await bay.look(operation)
+    assert set(await bay.turns()) == {"m1", "m2"}
+    assert "no master gets its turn until all others are well: name-of-m2 (has not reported since " in await bay.note(
+        "trust"
+    )
+    await bay.finish(operation)
+
+
+async def test_a_late_worker_keeps_its_turn_and_does_not_hold_up_more_than_one_other(
+    make: MakeBay, world: World
+) -> None:
+    bay = await make(1, 4)
+    operation = await bay.start()
+    await bay.look(operation)
+    assert set(await bay.turns()) == {"m0", "w0"}
+    aged = "UPDATE rotation_turns SET given_at = now() - interval '11 minutes' WHERE server_id = '{}'"
+    await world.rows(aged.format("w0"))
+    for agent in ("w1", "w3"):
+        await bay.silent(agent, minutes=3)
+    await bay.look(operation)
+    assert set(await bay.turns()) == {"m0", "w0", "w2"}  # who reports goes first
+    await world.rows(aged.format("w2"))
+    await bay.look(operation)
+    assert set(await bay.turns()) == {"m0", "w0", "w2"}  # two in a row: it may be us
+    await bay.poll("w2")
+    await bay.look(operation)
+    assert set(await bay.turns()) == {"m0", "w0", "w1", "w2"}
+    await bay.finish(operation)
+
+
+async def test_laggards_are_named_and_the_next_operation_goes_on(make: MakeBay, world: World) -> None:
+    bay = await make(2, 2)
+    first = await bay.start()
+    await bay.look(first)
+    bay.agent("w0").problem = "kubelet did not come back"
+    await bay.poll("m0", "w0")
+    await bay.silent("w1", minutes=30)
+    await world.rows(f"UPDATE operations SET deadline = now() WHERE id = '{first}'")
+    await bay.look(first)
+    assert await bay.state(first) == "failed"
+    why = await bay.error(first)
+    assert why.startswith(
+        "3 of 4 nodes do not trust the new certificate authorities beside the old ones yet: name-of-m"
+    )
+    assert "name-of-w0 (kubelet did not come back), name-of-w1 (has not reported since " in why
+    assert "Both authorities stay trusted." in why
+    assert "PATCH /v1/certificates/CLUSTER" in why
+    assert "DELETE /v1/certificates/CLUSTER/rotation" in why
+    (faults,) = await world.column("SELECT faults FROM bays")
+    assert isinstance(faults, dict)
+    assert set(faults) == {"name-of-m1", "name-of-w0", "name-of-w1"}
+    assert faults["name-of-w0"].endswith("It says: kubelet did not come back")
+    assert faults["name-of-w1"].startswith("Its turn did not come: name-of-w0 went before. Has not reported since ")
+    assert await bay.remains() == [1, 2]
+
+    # One of the two left the bay; the other was repaired.
+    await world.rows("DELETE FROM nodes WHERE server_id = 'w1'")
+    bay.agents.remove(bay.agent("w1"))
+    bay.agent("w0").problem = None
+    second = await bay.start()
+    await bay.finish(second)
+    assert await bay.remains() == [2]
+    assert await world.column("SELECT DISTINCT generation FROM authorities ORDER BY 1") == [1, 2]
+
+
+@pytest.mark.parametrize("phase", [Phase.TRUST, Phase.REISSUE])
+@pytest.mark.parametrize("polled", [0, 1])
+async def test_what_is_undone_ends_with_what_was_there_before(
+    make: MakeBay, world: World, phase: Phase, polled: int
+) -> None:
+    bay = await make(3, 2)
+    operation = await bay.start()
+    await bay.until(operation, phase)
+    if polled:
+        await bay.poll(*bay.agents[:polled])
+        await bay.look(operation)
+    assert await bay.undo()
+    assert await bay.signing() == 1
+    await bay.finish(operation)
+    assert {one.generation for one in bay.agents} == {1}
+    assert await bay.remains() == [1]
+    assert "the previous certificate authorities stay" in await bay.note("drop")
+    trail = await world.column("SELECT detail FROM certificate_audit WHERE action LIKE '%undone'")
+    assert trail == ["generation 1 shall remain"]
+    assert not await bay.undo()
+
+    # The number of the generation that was given up is not used again.
+    again = await bay.start()
+    await bay.finish(again)
+    assert await bay.remains() == [3]
+
+
+async def test_in_the_last_phase_there_is_no_way_back_but_for_what_was_undone_before(
+    make: MakeBay, world: World
+) -> None:
+    bay = await make(1, 1)
+    operation = await bay.start()
+    await bay.until(operation, Phase.DROP)
+    assert not await bay.undo()
+    await bay.finish(operation)
+
+    operation = await bay.start()
+    await bay.until(operation, Phase.REISSUE)
+    await bay.poll("m0")
+    assert await bay.undo()
+    await bay.until(operation, Phase.DROP)
+    await world.rows(f"UPDATE operations SET deadline = now() WHERE id = '{operation}'")
+    await bay.silent("w0", minutes=3)
+    await bay.look(operation)
+    assert await bay.state(operation) == "failed"
+    assert "ask again to undo the rotation" in await bay.error(operation)
+    assert await bay.undo()
+    await bay.finish(await bay.start())
+    assert await bay.remains() == [2]
+
+
+async def test_undone_before_they_had_a_turn_nodes_are_left_alone(make: MakeBay) -> None:
+    """A node that does not answer any more does not keep the others from the way back."""
+    bay = await make(3, 0)
+    operation = await bay.start()
+    await bay.look(operation)
+    await bay.silent("m2", minutes=60)
+    assert await bay.undo()
+    await bay.look(operation)
+    assert await bay.turns() == {"m0": (Phase.REISSUE, 1), **dict.fromkeys(("m1", "m2"), (Phase.DROP, 1))}
+    await bay.poll("m0", "m1")
+    await bay.look(operation)
+    await bay.poll("m0", "m1")
+    await bay.look(operation)
+    rotation = await bay.rotation()
+    assert rotation is not None
+    assert rotation.phase is Phase.DROP
+    assert await bay.state(operation) == "active"  # m0 trusts both; its neighbour does not answer
+    await bay.poll("m2")
+    await bay.finish(operation)
+
+
+async def test_who_may_be_restarting_when_it_is_undone_comes_first(make: MakeBay) -> None:
+    bay = await make(2, 0)
+    operation = await bay.start()
+    await bay.until(operation, Phase.REISSUE)
+    await bay.poll("m0")  # of generation 2 now
+    await bay.look(operation)
+    assert (await bay.turns())["m1"] == (Phase.REISSUE, 2)  # at work
+    assert await bay.undo()
+    await bay.look(operation)
+    assert await bay.turns() == {"m0": (Phase.REISSUE, 2), "m1": (Phase.REISSUE, 1)}
+    await bay.poll("m0")
+    await bay.look(operation)
+    assert (await bay.turns())["m0"] == (Phase.REISSUE, 2)  # what m1 said before does not count
+    assert bay.agent("m0").generation == 2
+    await bay.poll("m1")
+    await bay.look(operation)
+    assert (await bay.turns())["m0"] == (Phase.REISSUE, 1)
+    await bay.finish(operation)
+
+
+@pytest.mark.parametrize("phase", [Phase.TRUST, Phase.REISSUE])
+async def test_undone_just_as_it_moves_on(make: MakeBay, world: World, phase: Phase) -> None:
+    """1. The step has seen all nodes arrive. 2. It is undone. 3. The step's move finds another target."""
+    bay = await make(1, 1)
+    step = f"rotate_ca.{phase.value}"
+    bay.steps = {**STEPS, step: _undoing(bay, STEPS[step])}
+    operation = await bay.start()
+    await bay.finish(operation)
+    assert await bay.remains() == [1]
+    back = "SELECT count(*) FROM certificate_audit WHERE detail = 'reissue, towards generation 1'"
+    assert await world.column(back) == [2 if phase is Phase.REISSUE else 0]  # before anybody drops anything
+
+
+def _undoing(bay: Bay, step: StepFunction[Deps]) -> StepFunction[Deps]:
+    async def undo_before_apply(ctx: StepContext[Deps]) -> Outcome:
+        outcome = await step(ctx)
+        rotation = await bay.rotation()
+        if type(outcome).__name__ == "Done" and rotation is not None and not rotation.undone:
+            assert await bay.undo()
+        return outcome
+
+    return undo_before_apply
+
+
+async def test_a_server_that_reports_and_is_no_node_keeps_it_from_the_last_phase(make: MakeBay, world: World) -> None:
+    bay = await make(1, 2)
+    place = await world.rows("DELETE FROM nodes WHERE server_id = 'w1' RETURNING *")
+    assert len(place) == 1
+    operation = await bay.start()
+    for _ in range(10):
+        await bay.look(operation)
+        await bay.poll()
+    rotation = await bay.rotation()
+    assert rotation is not None
+    assert rotation.phase is Phase.REISSUE
+    assert "not known as nodes of this cluster: w1." in await bay.note("reissue")
+    await world.rows(f"UPDATE operations SET deadline = now() WHERE id = '{operation}'")
+    await bay.look(operation)
+    assert "not known as nodes of this cluster: w1." in await bay.error(operation)
+    bay.agents.remove(bay.agent("w1"))
+    await bay.silent("w1", minutes=3)
+    await bay.finish(await bay.start())
+
+
+async def test_a_bay_without_recorded_nodes_is_not_rotated(make: MakeBay) -> None:
+    bay = await make(0, 0)
+    operation = await bay.start()
+    await bay.look(operation)
+    assert await bay.state(operation) == "failed"
+    assert "No node of this cluster is recorded" in await bay.error(operation)
+    assert await bay.remains() == [1]
+
+
+async def test_old_machines_get_their_rsa_keys_from_the_pool(make: MakeBay, world: World) -> None:
+    class Old(Plain):
+        ca_key: ClassVar[Literal["ec-p256", "rsa2048"]] = "rsa2048"
+
+    class Counting(KeyPool):
+        taken = 0
+
+        @override
+        async def take(self) -> bytes:
+            Counting.taken += 1
+            return await super().take()
+
+    class OldWorld(World):
+        @override
+        def deps(self) -> Deps:
+            return replace(super().deps(), rsa_keys=Counting(self.cpu, size=0))
+
+    world.drivers = lambda _name: Old()
+    world.__class__ = OldWorld
+    bay = await make(1, 0)
+    assert Counting.taken == 3
+    await bay.finish(await bay.start())
+    assert Counting.taken == 6
+    for pem in await world.column("SELECT certificate FROM authorities"):
+        assert describe(str(pem)).key == "RSA 2048"
+
+
+async def test_a_delete_in_the_midst_destroys_all_keys(make: MakeBay, world: World) -> None:
+    bay = await make(1, 1)
+    operation = await bay.start()
+    await bay.until(operation, Phase.REISSUE)
+    await world.rows("UPDATE bays SET wanted = 'gone'")
+    await bay.look(operation)
+    assert await bay.state(operation) == "superseded"
+    await world.run_operation(OperationKind.DELETE, "delete.authorities")
+    assert await world.column("SELECT count(*) FROM authority_keys") == [0]
+
+
+async def test_a_node_whose_certificates_were_signed_by_two_generations_is_of_neither(
+    make: MakeBay, world: World
+) -> None:
+    """The rotation moved on between the signatures of one answer."""
+    bay = await make(1, 0)
+    operation = await bay.start()
+    await bay.look(operation)
+    columns = "bay_id, server_id, role, digest, csr, csr_digest, expires_at"
+    (attestation,) = await world.column(
+        f"INSERT INTO attestations (id, {columns}) SELECT gen_random_uuid(), id, 'm0', 'master', 'd', 'c', 'd', now()"
+        " FROM bays RETURNING id"
+    )
+    for profile, generation in (("node", 2), ("apiserver", 1)):
+        (request,) = await world.column(
+            "INSERT INTO sign_requests (id, bay_id, authority_kind, profile, requester, csr, csr_digest, expires_at,"
+            f" attestation_id, state) SELECT gen_random_uuid(), id, 'kubernetes', 'node:{profile}', 'node:m0', 'c',"
+            f" 'd', now(), '{attestation}', 'signed' FROM bays RETURNING id"
+        )
+        await world.rows(
+            "INSERT INTO certificates (id, bay_id, authority_id, sign_request_id, serial, subject, profile, requester,"
+            f" state, pem, not_before, not_after) SELECT '{request}', bay_id, id, '{request}', '{profile}', 's',"
+            f" 'node:{profile}', 'node:m0', 'issued', 'p', now(), now() FROM authorities"
+            f" WHERE kind = 'kubernetes' AND generation = {generation}"
+        )
+        await world.rows(f"UPDATE sign_requests SET certificate_id = id WHERE id = '{request}'")
+
+    async def generation_of_it() -> int:
+        async with bay.gateway.connect() as conn:
+            found = await node_calls.issued(conn, "node", "node:node")
+        assert found is not None
+        return found.generation
+
+    assert await generation_of_it() == node_calls.MIXED
+    await world.rows(
+        "UPDATE certificates SET authority_id = (SELECT authority_id FROM certificates WHERE serial = 'node')"
+    )
+    assert await generation_of_it() == 2
+
+    bay.agent("m0").generation = node_calls.MIXED  # whatever its turn, it gets there
+    await bay.finish(operation)
+    assert bay.agent("m0").generation == 2
+
+
+async def test_a_certificate_that_comes_late_keeps_the_last_phase_waiting(make: MakeBay, world: World) -> None:
+    """1. Undone while a node is signed for by the new authority. 2. All others have dropped that. 3. It reports."""
+    bay = await make(1, 1)
+    operation = await bay.start()
+    await bay.until(operation, Phase.REISSUE)
+    await bay.poll("m0")
+    assert await bay.undo()
+    await bay.until(operation, Phase.DROP)
+    await bay.poll("m0")
+    (alone,) = await world.column("SELECT revision FROM node_reports WHERE server_id = 'm0'")
+    bay.agent("w0").generation = 2
+    await bay.say(bay.agent("w0"), str(alone))
+    await bay.look(operation)
+    assert await bay.state(operation) == "active"
+    assert "1 of 2 nodes trust only the previous certificate authorities" in await bay.note("drop")
+    await bay.finish(operation)
+    assert bay.agent("w0").generation == 1
