@@ -11,6 +11,7 @@ import pytest
 
 from shared.db.engine import make_engine
 from shared.db.migrate import upgrade
+from tests.certs.rotation_bay import Bay, MakeBay
 from tests.certs.world import ROLE, World, as_role, new_bay
 from tests.support.servers import fresh_database
 
@@ -50,3 +51,17 @@ async def world(dsn: str) -> AsyncIterator[World]:
             yield World(dsn, engine, cpu, await new_bay(dsn, "kube"))
         finally:
             await engine.dispose()
+
+
+@pytest.fixture
+async def make(world: World) -> AsyncIterator[MakeBay]:
+    """Makes bays whose authorities are to be rotated."""
+    made: list[Bay] = []
+
+    async def one(masters: int, workers: int) -> Bay:
+        made.append(await Bay.of(world, masters, workers))
+        return made[-1]
+
+    yield one
+    for bay in made:
+        await bay.gateway.dispose()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from uuid import UUID
@@ -219,3 +219,7 @@ class Bay:
 def of_role(agents: Sequence[Agent], role: str) -> set[str]:
     """Their server ids."""
     return {one.server_id for one in agents if one.role == role}
+
+
+MakeBay = Callable[[int, int], Awaitable[Bay]]
+"""Makes a bay of so many masters and workers."""

@@ -130,7 +130,8 @@ class World:
 
     def dispatcher(self, create: StepOf = done, delete: StepOf = done, timing: Timing = TIMING) -> Dispatcher[None]:
         """The certificate service with these two steps."""
-        steps: dict[str, Any] = {"create.authorities": create, "delete.authorities": delete}
+        ours = [one.name for flow in FLOWS.values() for one in flow.steps if one.service is Service.CERTS]
+        steps: dict[str, Any] = dict.fromkeys(ours, done) | {"create.authorities": create, "delete.authorities": delete}
         return Dispatcher(Service.CERTS, self.engine, timing, steps, None, lambda: self.commits.append(None))
 
     def workers(

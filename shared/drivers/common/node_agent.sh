@@ -205,21 +205,30 @@ look() {
     esac
 }
 
+# Whether an operation runs on the bay, by the first of these answers that is there: then others wait for this node.
+during_operation() {
+    for answer in "$@"; do
+        [ ! -s "$answer" ] || { [ "$(jq -r .operation_active "$answer" 2>/dev/null)" = true ] && return; return 1; }
+    done
+    return 1
+}
+
 # The timer fires 3 min after the last run; up to 4 more are waited here, so that nodes of a bay do not come together.
 # Each look has a shell of its own: whatever ends it is reported, and the next one tries again.
 run() {
     settle & # what a reboot cut short is not kept waiting
     wait $! || :
-    [ -n "${JEROBOAM_NOW:-}" ] || sleep $(($(od -An -N2 -tu2 /dev/urandom) % 240))
-    for _ in $(seq 20); do
+    [ -n "${JEROBOAM_NOW:-}" ] || during_operation "$STATE/wanted.json" ||
+        sleep $(($(od -An -N2 -tu2 /dev/urandom) % 240))
+    end=$(($(date +%s) + 1200)) # the unit's own limit is 30 min
+    while :; do
         rm -rf "$STATE/agent-error" "$WORK/away" "$WORK/wanted" "$WORK/set"
         code=0 problem=
         look &
         wait $! || code=1
         [ "$code" = 0 ] || problem=$(trouble)
         [ -e "$WORK/away" ] || report "$problem"
-        soon=$({ cat "$WORK/wanted" 2>/dev/null || cat "$STATE/wanted.json"; } | jq -r .operation_active)
-        [ "$soon" = true ] || break
+        during_operation "$WORK/wanted" "$STATE/wanted.json" && [ "$(date +%s)" -lt "$end" ] || break
         sleep "${JEROBOAM_AGAIN:-15}"
     done
     return "$code"
