@@ -16,6 +16,7 @@ from services.api.door import Door
 from services.api.errors import answer, render
 from services.api.factory import Context, open_context
 from services.api.openapi import describe
+from services.api.refusals import Refusals
 from services.api.routers import (
     baymodels,
     bays,
@@ -32,7 +33,7 @@ from services.api.routers import (
     stats,
 )
 from services.api.settings import ApiSettings
-from services.api.throttle import Accounts, Throttle
+from services.api.throttle import Accounts, Throttle, UserThrottle
 from shared.domain.errors import JeroboamError
 
 _log = structlog.get_logger(__name__)
@@ -73,9 +74,13 @@ def make_app(settings: ApiSettings) -> ASGIApp:
     def context() -> Context:
         return cast("Context", app.state.context)
 
-    door = Door(app, validator=lambda: context().cloud.validator, public_url=settings.public_url)
+    def refusals() -> Refusals:
+        return context().refusals
+
     accounts = Accounts(most=settings.refused_csrs, seconds=settings.refused_csr_seconds)
-    return Throttle(door, accounts=accounts, refusals=lambda: context().refusals)
+    known = UserThrottle(app, accounts=accounts, refusals=refusals)
+    door = Door(known, validator=lambda: context().cloud.validator, public_url=settings.public_url)
+    return Throttle(door, accounts=accounts, refusals=refusals)
 
 
 async def _rendered(_request: Request, error: Exception) -> Response:

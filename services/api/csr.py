@@ -26,6 +26,9 @@ from shared.pki_client import describe_request
 _RSA_BITS: Final = (2048, 8192)
 _CURVES: Final = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
 _HASHES: Final = (SHA256, SHA384, SHA512)
+_MOST_NAMES: Final = 100
+_MOST_PARTS: Final = 20
+"""The authority's own limits; here they also bound what comparing the addresses costs all who are served meanwhile."""
 _SHOWN: Final = 80
 _UNREADABLE: Final = (
     ValueError,
@@ -127,11 +130,16 @@ def _check_hash(request: x509.CertificateSigningRequest, key: object) -> None:
 
 
 def _check_extensions(request: x509.CertificateSigningRequest) -> None:
-    """CA:true in Magnum's own words (contract §5.2), and wildcards."""
+    """CA:true in Magnum's own words (contract §5.2), many names, and wildcards."""
     for extension in request.extensions:
         if isinstance(extension.value, x509.BasicConstraints) and extension.value.ca:
             raise Refused("CA:true", "Extension 'basicConstraints' not allowed", field="csr")
-    hosts = [*_names(request).get_values_for_type(x509.DNSName), *_common_names(request)]
+    names, parts = _names(request), len(list(request.subject))
+    if (count := len(list(names))) > _MOST_NAMES:
+        raise _invalid("many names", f"its subjectAltName has {count} names, allowed are {_MOST_NAMES}")
+    if parts > _MOST_PARTS:
+        raise _invalid("many names", f"its subject has {parts} parts, allowed are {_MOST_PARTS}")
+    hosts = [*names.get_values_for_type(x509.DNSName), *_common_names(request)]
     wildcard = next((one for one in hosts if "*" in one), None)
     if wildcard is not None:
         raise _invalid("wildcard", f"the wildcard {_shown(wildcard)!r} is not allowed, name each host")

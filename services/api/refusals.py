@@ -72,6 +72,18 @@ class Refusals:
             self.note(Refusal(watched.bay[:_LONGEST], caller.project_id, caller.user_id, _kind(error)))
             raise
 
+    @contextmanager
+    def watching_node(self, bay: str, requester: str) -> Iterator[None]:
+        """Count a node's CSR that does not pass the gate. Its other refusals have lines of their own.
+
+        Both texts are empty where the node has not proven itself: what anybody can say would fill up the counts.
+        """
+        try:
+            yield
+        except Refused as error:
+            self.note(Refusal(bay, "", requester, error.kind))
+            raise
+
     async def run(self) -> None:
         """Write now and then, until cancelled."""
         while True:

@@ -29,7 +29,7 @@ class ApiSettings(CommonSettings):
         description="certificate requests of one token that may be refused within refused_csr_seconds; more get 429",
     )
     refused_csr_seconds: float = Field(
-        default=10.0, gt=0, le=3600, description="also how often refused ones are counted into the audit trail"
+        default=10.0, gt=0, le=86_400, description="also how often refused ones are counted into the audit trail"
     )
     owner_networks: Networks = Field(
         default=(),

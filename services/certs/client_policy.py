@@ -6,8 +6,12 @@ stands for any characters, also none; a backslash takes the meaning from the cha
 its parts and the pattern's go together one to one, in any order: a second organization, which is a second group, needs
 a second part in the pattern. Upper and lower case differ in values. No pattern at all: every subject, as in Magnum.
 
+Some names have rights in every cluster: Kubernetes keeps `system:`, kubeadm `kubeadm:`, and we `jeroboam:`. A value
+that begins so is matched only by a pattern that says so itself before its first `*`.
+
 The patterns hold for every certificate that a person asks for, whichever the profile: else `admin` would be a way
-around them.
+around them. And while there are any, people get certificates of the cluster's own authority alone: etcd opens to each
+of its authority's, and the front proxy's authority lets its holder name any user at the API server.
 """
 
 from __future__ import annotations
@@ -23,6 +27,10 @@ from services.certs.csr import Pair
 from services.certs.refusals import Refused, invalid, shown
 from shared.domain import client_profiles
 
+CLUSTER: Final = "kubernetes"
+"""The kind of a cluster's own authority."""
+_KEPT: Final = ("system:", "kubeadm:", "jeroboam:")
+"""How names begin that have rights in a cluster from its birth on."""
 _KIND: Final = re.compile(r"[A-Z][A-Z0-9]*|[0-9]+(\.[0-9]+)+")
 
 
@@ -59,8 +67,13 @@ class ClientPolicy:
     longest: timedelta | None = None
     """What may be asked for; None: as long as an authority's."""
 
-    def check_subject(self, subject: Sequence[Pair]) -> None:
-        """Raises Refused for a subject that matches no pattern."""
+    def check_subject(self, subject: Sequence[Pair], authority_kind: str) -> None:
+        """Raises Refused for a subject that matches no pattern, and for one that no pattern could hold in bounds."""
+        if self.subjects and authority_kind != CLUSTER:
+            raise Refused(
+                f"This service's operator does not allow people certificates of the {authority_kind} authority.",
+                field="ca_cert_type",
+            )
         if self.subjects and not any(pattern.matches(subject) for pattern in self.subjects):
             text = ",".join(f"{kind}={value}" for kind, value in subject)
             raise invalid(f"this service's operator does not allow the subject {shown(text)!r}")
@@ -109,12 +122,20 @@ def _part(text: str) -> tuple[str, re.Pattern[str]]:
 
 
 def _translated(value: str) -> Iterable[str]:
+    start = "".join(_literally(next(_split(value, "*"))))
+    if not start.startswith(_KEPT):
+        yield f"(?!{'|'.join(_KEPT)})"
     characters = iter(value)
     for character in characters:
         if character == "*":
             yield ".*"
         else:
             yield re.escape(next(characters, "\\") if character == "\\" else character)
+
+
+def _literally(text: str) -> Iterable[str]:
+    characters = iter(text)
+    return (next(characters, "\\") if one == "\\" else one for one in characters)
 
 
 def _pair_up(subject: list[Pair], parts: list[tuple[str, re.Pattern[str]]]) -> bool:

@@ -21,7 +21,7 @@ class KeyCache:
 
     def get(self, authority_id: UUID) -> Authority | None:
         """The authority, None when it is not here or has been here too long."""
-        self._drop_old()
+        self.drop_old()
         entry = self._entries.get(authority_id)
         if entry is None:
             return None
@@ -54,19 +54,20 @@ class KeyCache:
 
     def __len__(self) -> int:
         """How many are held, old ones left out."""
-        self._drop_old()
+        self.drop_old()
         return len(self._entries)
+
+    def drop_old(self) -> None:
+        """Drop what has been here too long. To be called now and then: nobody may ask for anything for hours."""
+        now = self._clock()
+        for authority_id in [key for key, (until, _) in self._entries.items() if until <= now]:
+            del self._entries[authority_id]
 
     def _keep(self, authority_id: UUID, opened: asyncio.Task[Authority]) -> None:
         if self._opening.get(authority_id) is opened:
             del self._opening[authority_id]
             if not opened.cancelled() and opened.exception() is None:
                 self.put(authority_id, opened.result())
-
-    def _drop_old(self) -> None:
-        now = self._clock()
-        for authority_id in [key for key, (until, _) in self._entries.items() if until <= now]:
-            del self._entries[authority_id]
 
 
 async def _awaited(opening: Awaitable[Authority]) -> Authority:

@@ -23,6 +23,9 @@ from shared.worker.app import WorkerApp
 MESSAGES_AT_ONCE: Final = 64
 """Two batches of signatures (`shared.runtime.batches`): one under way, one that gathers."""
 
+SWITCH_SECONDS: Final = 0.001
+"""How long a thread that signs may keep the interpreter from the event loop; Python's own 5 ms are felt."""
+
 
 def make_app(settings: CertsSettings) -> WorkerApp[Deps]:
     """The worker. Raises EnvelopeError for an unusable master key, before anything is connected."""
@@ -55,4 +58,5 @@ def main() -> None:
         app = make_app(load(CertsSettings))
     except EnvelopeError as error:
         raise SystemExit(f"jeroboam-certs: {error}") from None
+    sys.setswitchinterval(SWITCH_SECONDS)
     app.run()

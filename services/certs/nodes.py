@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -21,9 +20,11 @@ from uuid import UUID
 
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_der_private_key
 
+from services.certs.key_store import KeyGone
+from services.certs.left_over import OLDEST, tell
 from services.certs.node_plans import MASTER, role_of
 from services.certs.profiles import Refused
-from services.certs.signer import Signer
+from services.certs.signer import Signer, too_slow
 from shared.db.repositories import attestations, authorities, bays
 from shared.db.repositories.attestations import Attestation, AttestState
 from shared.db.repositories.authorities import SERVICE_ACCOUNT
@@ -31,8 +32,6 @@ from shared.db.repositories.sign_requests import NODE_PREFIX, SignState
 from shared.domain.node_profiles import NODE
 from shared.pki_client import sealed_for
 from shared.runtime import failpoint
-
-log = logging.getLogger(__name__)
 
 _SWEEP_BATCH: Final = 50
 _FILE: Final = "service-account.key"
@@ -50,7 +49,7 @@ class NodeCertificates:
         Returns the attestation as it was found, None when it (or its bay) is gone.
 
         Raises:
-            EnvelopeError, CloudError: a key cannot be opened (see `Signer.decide`).
+            EnvelopeError, CloudError, HeldElsewhere: not now (see `Signer.decide`).
         """
         async with self.signer.engine.connect() as conn:  # 1
             attestation = await attestations.get(conn, attestation_id)
@@ -63,15 +62,12 @@ class NodeCertificates:
                 await attestations.cannot_sign(conn, attestation, refusal.message)
         return attestation
 
-    async def sweep(self, grace: timedelta) -> None:
-        """Finish what a lost message or a dead process left behind; one that cannot be now does not keep the others."""
+    async def sweep(self, grace: timedelta, *, thorough: bool = False) -> None:
+        """Finish what a lost message or a dead process left behind; one that cannot be now does not keep the others.
+        Those older than an hour are left to a `thorough` sweep, as by `Signer.sweep`."""
         async with self.signer.engine.connect() as conn:
-            ids = await attestations.unfinished(conn, grace, _SWEEP_BATCH)
-        for attestation_id in ids:
-            try:
-                await self.decide(attestation_id)
-            except Exception:
-                log.exception("attestation %s cannot be finished now", attestation_id)
+            ids = await attestations.unfinished(conn, grace, _SWEEP_BATCH, None if thorough else OLDEST)
+        tell("attestations", ids, await asyncio.gather(*map(self.decide, ids), return_exceptions=True))
 
     async def _finish(self, attestation: Attestation) -> None:
         async with self.signer.engine.connect() as conn:
@@ -94,7 +90,7 @@ class NodeCertificates:
         failpoint.hit("certs:node_finished")
 
     async def _shared(self, attestation: Attestation) -> str | None:
-        """The CMS for a master, None for whom nothing is shared with. Raises Refused, EnvelopeError."""
+        """The CMS for a master, None for whom nothing is shared with. Raises Refused, EnvelopeError, CloudError."""
         bay_id = attestation.bay_id
         async with self.signer.engine.connect() as conn:
             bay = await bays.get(conn, bay_id)
@@ -107,7 +103,13 @@ class NodeCertificates:
             certificate = await attestations.certificate_of(conn, attestation.id, NODE_PREFIX + NODE)
         if public is None or stored is None or certificate is None:
             raise Refused("The bay has no service-account key.")
-        key = await self.signer.keys.open(stored, public)
+        try:
+            async with asyncio.timeout(self.signer.patience):
+                key = await self.signer.keys.open(stored, public)
+        except KeyGone as gone:
+            raise Refused(str(gone)) from None
+        except TimeoutError:
+            raise too_slow(public.id) from None
         return await asyncio.get_running_loop().run_in_executor(self.signer.cpu, _enveloped, key, certificate)
 
 

@@ -18,24 +18,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 
 from services.certs import csr as requests
-from services.certs.client_policy import ClientPolicy
-from services.certs.csr import MAX_CSR_CHARACTERS, UNREADABLE, PublicKey
+from services.certs.client_policy import CLUSTER, ClientPolicy
+from services.certs.csr import UNREADABLE, PublicKey
 from services.certs.refusals import Refused, invalid, not_allowed, shown
 from shared.domain import client_profiles
 from shared.domain.client_profiles import OWNER, ClientProfile
 from shared.domain.node_profiles import NodeProfile
 from shared.domain.own_addresses import Address
 
-__all__ = ["MAX_CSR_CHARACTERS", "Asker", "LeafPlan", "PublicKey", "Refused", "plan_leaf", "plan_node"]
+__all__ = ["Asker", "LeafPlan", "PublicKey", "Refused", "plan_leaf", "plan_node"]
 
-_CLUSTER: Final = "kubernetes"
 Extensions = list[tuple[x509.ExtensionType, bool]]
 
 
@@ -60,7 +58,7 @@ class Asker:
     """Who asks for a certificate, and of which of the bay's authorities."""
 
     requester: str
-    authority_kind: str = _CLUSTER
+    authority_kind: str = CLUSTER
 
 
 def plan_leaf(csr_pem: str, profile: str, asker: Asker | None = None, policy: ClientPolicy | None = None) -> LeafPlan:
@@ -75,7 +73,7 @@ def plan_leaf(csr_pem: str, profile: str, asker: Asker | None = None, policy: Cl
     csr = requests.load(csr_pem)
     try:
         if known is None:
-            return _owner(csr, policy or ClientPolicy())
+            return _owner(csr, asker or Asker(""), policy or ClientPolicy())
         return _client(csr, profile, known, asker or Asker(""), policy or ClientPolicy())
     except UNREADABLE:
         raise invalid("a part of it cannot be read") from None
@@ -102,7 +100,7 @@ def plan_node(csr_pem: str, profile: NodeProfile, node_name: str) -> LeafPlan:
         raise invalid("a part of it, or the node's name, does not fit into a certificate") from None
 
 
-def _owner(csr: x509.CertificateSigningRequest, policy: ClientPolicy) -> LeafPlan:
+def _owner(csr: x509.CertificateSigningRequest, asker: Asker, policy: ClientPolicy) -> LeafPlan:
     key, extensions = requests.public_key(csr), _copied(csr)
     pairs = requests.subject_pairs(csr.subject)
     names = [name for value, _ in extensions if isinstance(value, x509.SubjectAlternativeName) for name in value]
@@ -113,7 +111,7 @@ def _owner(csr: x509.CertificateSigningRequest, policy: ClientPolicy) -> LeafPla
         extensions = [
             (value, critical or isinstance(value, x509.SubjectAlternativeName)) for value, critical in extensions
         ]
-    policy.check_subject(pairs)
+    policy.check_subject(pairs, asker.authority_kind)
     return LeafPlan(csr.subject, key, tuple(extensions), requests.addresses(pairs, names))
 
 
@@ -122,7 +120,7 @@ def _client(
 ) -> LeafPlan:
     if profile.only_for and asker.requester != profile.only_for:
         raise Refused(f"Certificates of profile {name} are not for people.", field="profile")
-    if asker.authority_kind != _CLUSTER:
+    if asker.authority_kind != CLUSTER:
         raise Refused(
             f"Certificates of profile {name} are of the cluster's own authority, not of {asker.authority_kind}.",
             field="ca_cert_type",
@@ -133,7 +131,7 @@ def _client(
     _no_contradiction(csr, name)
     pairs = _right_subject(csr, name, profile, asker.requester)
     if not profile.only_for:
-        policy.check_subject(pairs)
+        policy.check_subject(pairs, asker.authority_kind)
     return LeafPlan(_subject(profile.organization, dict(pairs)["CN"]), key, tuple(_usages(key, client=True)))
 
 

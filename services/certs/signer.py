@@ -11,16 +11,17 @@ A process that dies between 3 and 5 leaves an intent; whoever takes the request 
 the same CSR again) continues at 4 with the same serial and makes the same bytes. No transaction is open during 2 and 4.
 
 Requests that wait at the same moment go through 1 to 3 together, and again through the signature of 4 and 5: one
-commit each for up to 32 of them (`shared/runtime/batches.py`). Opening a key is nobody else's business: while one lies
-in a Barbican that does not answer, the others go on.
+commit each for up to 32 of them (`shared/runtime/batches.py`). What is slow for one is nobody else's
+business, as a Barbican that does not answer or a row that another replica holds: the others go on, and the one waits
+for a moment and is then left to the sweep.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
+import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -37,23 +38,42 @@ from services.certs.figures import count
 from services.certs.intents import Verdicts, judge
 from services.certs.key_cache import KeyCache
 from services.certs.key_store import KeyGone, Keys
+from services.certs.left_over import OLDEST, tell
 from services.certs.planner import Plan, Planned, Planner
 from services.certs.profiles import LeafPlan, Refused
 from shared.db.repositories import authorities, signing
 from shared.db.repositories.sign_requests import SignRequest, SignState
 from shared.db.repositories.signing import Certificate, Decision, Intent, Issued
+from shared.domain.errors import CloudError, Unavailable
 from shared.drivers import registry
 from shared.drivers.contract import Driver
 from shared.runtime import failpoint
 from shared.runtime.batches import Batches
 from shared.runtime.telemetry import SIGN_BATCH
 
-log = logging.getLogger(__name__)
-
 _SWEEP_BATCH: Final = 100
 _PRUNE_BATCH: Final = 500
 _LANES: Final = 1
 """Batches of a stage under way at once. While one waits for the disk the next gathers, and the other stage works."""
+_LINGER: Final = 0.01
+"""Seconds that a first batch waits: what one commit of the gateway wrote comes as so many messages."""
+
+
+_AGAIN: Final = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
+"""Seconds until another try at what another replica holds: usually for one commit, which takes milliseconds."""
+
+
+class HeldElsewhere(Unavailable):
+    """Another replica holds the request, or one for the same certificate, or somebody its bay."""
+
+    def __init__(self, request_id: UUID) -> None:
+        super().__init__(f"Somebody else holds sign request {request_id}, the same wish, or its bay.")
+
+
+def too_slow(authority_id: UUID) -> CloudError:
+    """What to raise for a key that takes too long to come."""
+    message = f"The key of authority {authority_id} does not come out of its place in time."
+    return CloudError(message, service="key-manager", retryable=True)
 
 
 @dataclass(frozen=True)
@@ -96,6 +116,8 @@ class Signer:
     validity: timedelta
     node_validity: timedelta = timedelta(days=365)
     drivers: Callable[[str], Driver] = registry.by_name
+    patience: float = 3.0
+    """Seconds for a key to be opened: whoever waits for it holds one of the process's places for messages."""
     clients: ClientPolicy = field(default_factory=ClientPolicy)
 
     async def decide(self, request_id: UUID) -> SignRequest | None:
@@ -106,7 +128,16 @@ class Signer:
         Raises:
             EnvelopeError: the authority's key cannot be opened with this process's master key, or is lost.
             CloudError: it lies in Barbican, which cannot be asked now.
+            HeldElsewhere: another replica has the request, or one for the same, and does not come to an end.
         """
+        for pause in _AGAIN:
+            try:
+                return await self._decide(request_id)
+            except HeldElsewhere:
+                await asyncio.sleep(pause * random.uniform(0.5, 1.5))
+        return await self._decide(request_id)
+
+    async def _decide(self, request_id: UUID) -> SignRequest | None:
         todo = await self._intending.submit(request_id)
         if todo is None or todo.certificate is None or todo.leaf is None:
             return None if todo is None else todo.request
@@ -114,26 +145,24 @@ class Signer:
             authority = await self._authority(todo.certificate.authority_id)  # 4
             await self._issuing.submit(Ready(todo, todo.certificate, todo.leaf, authority))
         except Refused as refused:
-            async with self.engine.begin() as conn:
+            async with signing.transaction(self.engine) as conn:
                 await signing.decide(conn, [Decision(request_id, SignState.REFUSED, refused.message)])
             todo.ends(SignState.REFUSED)
         return todo.request
 
-    async def sweep(self, grace: timedelta = timedelta(0)) -> int:
+    async def sweep(self, grace: timedelta = timedelta(0), *, thorough: bool = False) -> int:
         """Take up what a lost message or a dead process left behind; how many requests were taken up.
 
-        Requests younger than `grace` are left to their message; what was decided a day ago is removed.
-        One that cannot be decided now is logged and does not keep the others from it.
+        Requests younger than `grace` are left to their message, those older than an hour to a `thorough` sweep: what
+        could not be signed for so long will hardly be now. What was decided a day ago is removed.
+        Those that cannot be decided now are logged and do not keep the others from it.
         """
-        async with self.engine.begin() as conn:
+        async with signing.transaction(self.engine) as conn:
             await signing.expire_overdue(conn, _PRUNE_BATCH)
-        async with self.engine.begin() as conn:
+        async with signing.transaction(self.engine) as conn:
             await signing.prune(conn, _PRUNE_BATCH)
-            ids = await signing.unfinished(conn, grace, _SWEEP_BATCH)
-        outcomes = await asyncio.gather(*(self.decide(one) for one in ids), return_exceptions=True)
-        for request_id, outcome in zip(ids, outcomes, strict=True):
-            if isinstance(outcome, Exception):
-                log.error("sign request %s cannot be decided now", request_id, exc_info=outcome)
+            ids = await signing.unfinished(conn, grace, _SWEEP_BATCH, None if thorough else OLDEST)
+        tell("sign requests", ids, await asyncio.gather(*map(self.decide, ids), return_exceptions=True))
         return len(ids)
 
     async def close(self) -> None:
@@ -142,7 +171,7 @@ class Signer:
 
     @cached_property
     def _intending(self) -> Batches[UUID, Todo | None]:
-        return Batches(self._intend, lanes=_LANES)
+        return Batches(self._intend, lanes=_LANES, linger=_LINGER)
 
     @cached_property
     def _issuing(self) -> Batches[Ready, None]:
@@ -159,6 +188,7 @@ class Signer:
 
     async def _intend(self, ids: Sequence[UUID]) -> list[Todo | Exception | None]:
         """Steps 1 to 3 of a batch."""
+        elsewhere: Collection[UUID] = ()
         SIGN_BATCH.observe(len(ids))
         async with self._looking.connect() as conn:  # 1
             found = await signing.load(conn, ids)
@@ -166,21 +196,26 @@ class Signer:
         pending = [one for one in found.values() if one.state is SignState.PENDING]
         if pending:
             plans = await self._planner.plan(pending)  # 2
-            async with self.engine.begin() as conn:  # 3
-                verdicts, certificates = await self._record(conn, pending, plans)
+            async with signing.transaction(self.engine) as conn:  # 3
+                held = await signing.lock(conn, pending)
+                verdicts, certificates = await self._record(conn, pending, plans, held.overdue)
+            elsewhere = held.elsewhere
             for ended in verdicts.ended:
                 todos[ended.request_id].ends(ended.state)
             for request_id, certificate in certificates.items():
                 todos[request_id] = _with(todos[request_id], certificate, plans[request_id])
             if certificates:
                 failpoint.hit("certs:sign_intended")
-        return [todos.get(one) for one in ids]
+        return [HeldElsewhere(one) if one in elsewhere else todos.get(one) for one in ids]
 
     async def _record(
-        self, conn: AsyncConnection, requests: Sequence[SignRequest], plans: Mapping[UUID, Plan]
+        self,
+        conn: AsyncConnection,
+        requests: Sequence[SignRequest],
+        plans: Mapping[UUID, Plan],
+        overdue: Mapping[UUID, bool],
     ) -> tuple[Verdicts, dict[UUID, Certificate]]:
-        """Hold the requests, judge them and write it down; with the certificates to be signed, by request."""
-        overdue = await signing.lock(conn, requests)
+        """Judge those that are held and write it down; with the certificates to be signed, by request."""
         held = [one for one in requests if one.id in overdue]  # somebody else decided the rest meanwhile
         asked = {(one.bay_id, one.authority_kind) for one in held if one.authority_kind in authorities.KINDS}
         signers = await authorities.for_signing(conn, asked)
@@ -201,18 +236,32 @@ class Signer:
             for one in batch
             if isinstance(pem := signed[one.certificate.id], str)
         ]
+        results: dict[UUID, Exception | None] = {
+            one.todo.request.id: error if isinstance(error := signed[one.certificate.id], Exception) else None
+            for one in batch
+        }
         if issued:
-            async with self.engine.begin() as conn:  # 5
+            async with signing.transaction(self.engine) as conn:  # 5
                 ended = await signing.complete(conn, issued)
             failpoint.hit("certs:sign_issued")
+            results |= {request_id: HeldElsewhere(request_id) for request_id in ended.elsewhere}
             for one in batch:
-                if one.todo.request.id in ended:
+                if one.todo.request.id in ended.signed:
                     one.todo.ends(SignState.SIGNED)
-        return [None if isinstance(result := signed[one.certificate.id], str) else result for one in batch]
+        return [results[one.todo.request.id] for one in batch]
 
     async def _authority(self, authority_id: UUID) -> Authority:
-        """The authority with its key in memory. Raises Refused when the key was destroyed, and as `decide`."""
-        return self.cache.get(authority_id) or await self.cache.opened(authority_id, self._open)
+        """The authority with its key in memory. Raises Refused when the key was destroyed, and as `decide`.
+
+        Who has lost patience leaves the opening to go on for the next one.
+        """
+        if (found := self.cache.get(authority_id)) is not None:
+            return found
+        try:
+            async with asyncio.timeout(self.patience):
+                return await self.cache.opened(authority_id, self._open)
+        except TimeoutError:
+            raise too_slow(authority_id) from None
 
     async def _open(self, authority_id: UUID) -> Authority:
         async with self.engine.connect() as conn:

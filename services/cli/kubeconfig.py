@@ -63,17 +63,17 @@ class Kubeconfig:
         comments in it are lost, as with kubectl.
 
         Raises:
-            NotMerged: the file is no kubeconfig, somebody writes it now, or it has a cluster of that name at another
-                address, which only `force` replaces.
+            NotMerged: the file is no kubeconfig, somebody writes it now, or an entry in it has one of our names and is
+                something else's, which only `force` replaces.
         """
         place = path.resolve()  # a link stays a link
         make_folder(place.parent)
         with _locked(place):
             there = _read(place)
-            known = [one for one in _entries(there, "clusters") if one.get("name") == self.name]
-            if not force and any(_server(one) != self.server for one in known):
-                cause = f"{place} has a cluster {self.name} already, at {_server(known[0])} and not at {self.server}."
-                raise NotMerged(cause, "Replace it with --force, or leave --merge out and use the file of its own.")
+            taken = self._taken(there)
+            if taken is not None and not force:
+                advice = "Replace it with --force, or leave --merge out and use the file of its own."
+                raise NotMerged(f"{place} has a {taken}.", advice)
             before = there.get("current-context")
             put({place: _dumped(self._onto(there))})
         return str(before) if before and before != self.context else None
@@ -92,8 +92,34 @@ class Kubeconfig:
             user=user["name"].removeprefix(f"{named}-"),
         )
 
+    def _taken(self, there: Entry) -> str | None:
+        """What has one of our names and is not of this bay, in words; None where all is ours or free.
+
+        A user is ours if the cluster is there and no context uses them elsewhere: we wrote both together.
+        """
+        clusters = [one for one in _entries(there, "clusters") if one.get("name") == self.name]
+        for one in clusters:
+            if (server := _inner(one, "cluster").get("server")) != self.server:
+                return f"cluster {self.name} already, at {server} and not at {self.server}"
+        contexts = [(one.get("name"), _inner(one, "context")) for one in _entries(there, "contexts")]
+        for name, it in contexts:
+            if name == self.context and (it.get("cluster"), it.get("user")) != (self.name, self._entry):
+                return f"context {name} already, of cluster {it.get('cluster')} and user {it.get('user')}"
+        if all(one.get("name") != self._entry for one in _entries(there, "users")):
+            return None
+        if not clusters:
+            return f"user {self._entry} already, but no cluster {self.name}"
+        for name, it in contexts:
+            if it.get("user") == self._entry and it.get("cluster") != self.name:
+                return f"user {self._entry} already, which its context {name} uses for the cluster {it.get('cluster')}"
+        return None
+
+    @property
+    def _entry(self) -> str:
+        """Its user's name in a file."""
+        return f"{self.name}-{self.user}"
+
     def _onto(self, there: Entry) -> Entry:
-        user = f"{self.name}-{self.user}"
         cluster: Entry = {"server": self.server}
         secrets: Entry = {}
         if self.authority_pem:
@@ -107,9 +133,9 @@ class Kubeconfig:
             "kind": "Config",
             **there,
             "clusters": _with(there, "clusters", {"name": self.name, "cluster": cluster}),
-            "users": _with(there, "users", {"name": user, "user": secrets}),
+            "users": _with(there, "users", {"name": self._entry, "user": secrets}),
             "contexts": _with(
-                there, "contexts", {"name": self.context, "context": {"cluster": self.name, "user": user}}
+                there, "contexts", {"name": self.context, "context": {"cluster": self.name, "user": self._entry}}
             ),
             "current-context": self.context,
         }
@@ -138,9 +164,10 @@ def _entries(there: Entry, kind: str) -> list[Entry]:
     return list(entries)
 
 
-def _server(entry: Entry) -> object:
-    cluster = entry.get("cluster")
-    return cluster.get("server") if isinstance(cluster, dict) else None
+def _inner(entry: Entry, kind: str) -> Entry:
+    """What an entry says, nothing if it is none."""
+    found = entry.get(kind)
+    return found if isinstance(found, dict) else {}
 
 
 def _read(path: Path) -> Entry:

@@ -14,6 +14,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol, Self
 from uuid import UUID
 
 
@@ -58,6 +59,72 @@ class Turn:
     server_id: str
     phase: Phase
     target: int
+
+
+class NodeState(Protocol):
+    """What is known of a node in a rotation."""
+
+    @property
+    def turn(self) -> Turn | None:
+        """How far it may go."""
+
+    @property
+    def answered(self) -> bool:
+        """Whether it has reported since it was given its turn."""
+
+    @property
+    def revision(self) -> str | None:
+        """Names the authorities that it trusts (`revision_of`)."""
+
+    @property
+    def generation(self) -> int | None:
+        """Of the authority that issued the certificate by which it proved itself."""
+
+    @property
+    def problem(self) -> str | None:
+        """Why it has not done what is wanted of it."""
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What the nodes of a bay are to come to.
+
+    A node has *come* when it reported after its turn was given, and the report says what that turn is for. Until then
+    it is *busy*: it may be restarting its services at this moment.
+    """
+
+    rotation: Rotation
+    both: str
+    """The revision of a node that trusts both generations."""
+    alone: str
+    """The revision of a node that trusts the target alone."""
+
+    @classmethod
+    def of(cls, rotation: Rotation, authorities: Iterable[tuple[int, str]]) -> Self:
+        """By the authorities that the bay trusts: generation and certificate of each."""
+        known = list(authorities)
+        both, alone = (
+            revision_of(certificate for generation, certificate in known if generation in generations)
+            for generations in (rotation.both, {rotation.target})
+        )
+        return cls(rotation, both, alone)
+
+    def arrived(self, node: NodeState) -> bool:
+        """Whether the node has what the present phase is for, and works."""
+        return self._has(node, self.rotation.phase, self.rotation.target) and not self.busy(node)
+
+    def busy(self, node: NodeState) -> bool:
+        """Whether the node has a turn and has not come yet."""
+        turn = node.turn
+        return turn is not None and not (node.answered and self._has(node, turn.phase, turn.target))
+
+    def _has(self, node: NodeState, phase: Phase, target: int) -> bool:
+        if phase is Phase.TRUST:
+            return node.revision == self.both
+        # In the last phase, too: a certificate that was asked for before the rotation was undone may come late.
+        # A node proves itself by the new certificate at once, and has a problem until its services use it.
+        has_certificate = node.generation == target and node.problem is None
+        return has_certificate and (phase is Phase.REISSUE or node.revision == self.alone)
 
 
 def trusted(rotation: Rotation, turn: Turn | None, own: int) -> frozenset[int]:

@@ -1,6 +1,7 @@
 """Doing for many at once what many ask for: a batch is what waits when the one before has ended.
 
-Nobody waits for company: who comes alone is served at once, and only while that lasts the next ones gather.
+While one is under way the next ones gather. A batch may also `linger` before it begins, because at a moderate rate most
+would have one item, and each costs a transaction.
 """
 
 from __future__ import annotations
@@ -23,14 +24,16 @@ Work = Callable[[Sequence[Asked]], Awaitable[Sequence[Got | Exception]]]
 
 
 class Batches(Generic[Asked, Got]):
-    """`work` does a batch and returns what each item gets, in their order; `lanes` batches at a time.
+    """`work` does a batch and returns what each item gets, in their order; `lanes` batches at a time. One that begins
+    when nothing is under way waits `linger` seconds for company.
 
     An exception among what it returns goes to that item alone. A batch whose work raises is done again one by one, so
     that an item fails for its own fault alone. Hence `work` must be harmless to repeat. One event loop only.
     """
 
-    def __init__(self, work: Work[Asked, Got], *, lanes: int = 1) -> None:
+    def __init__(self, work: Work[Asked, Got], *, lanes: int = 1, linger: float = 0.0) -> None:
         self._work = work
+        self._linger = linger
         self._lanes = lanes
         self._waiting: deque[tuple[Asked, asyncio.Future[Got]]] = deque()
         self._busy = 0
@@ -59,6 +62,8 @@ class Batches(Generic[Asked, Got]):
 
     async def _run(self) -> None:
         try:
+            if self._linger and len(self._waiting) < LARGEST:
+                await asyncio.sleep(self._linger)
             while self._waiting:
                 batch = [self._waiting.popleft() for _ in range(min(LARGEST, len(self._waiting)))]
                 try:

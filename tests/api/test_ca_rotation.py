@@ -239,3 +239,72 @@ async def test_the_authority_that_is_shown(system: System, rotating: Rotating) -
 )
 def test_how_long_it_may_take(masters: int, workers: int, most: int) -> None:
     assert minutes(masters, workers) == most
+
+
+async def previous_ends(rotating: Rotating, when: str) -> None:
+    query = "UPDATE authorities SET not_after = now() + $2::text::interval WHERE bay_id = $1 AND generation = 1"
+    await rotating.system.sql(query, rotating.uuid, when)
+
+
+async def test_an_undo_has_all_the_time_that_a_rotation_has(system: System, rotating: Rotating) -> None:
+    await rotating.set("reissue")
+    await under_way(system, rotating.uuid)
+    await system.sql("UPDATE operations SET deadline = now() + interval '1 min' WHERE bay_id = $1", rotating.uuid)
+    assert undo(system, rotating.uuid).status_code == 202
+    left = "SELECT deadline > now() + interval '50 min' AS enough FROM operations WHERE bay_id = $1"
+    assert (await system.sql(left, rotating.uuid))[0]["enough"] is True
+
+
+@pytest.mark.parametrize("when", ["-1 min", "30 min"])
+async def test_nobody_goes_back_to_an_authority_that_ends(system: System, rotating: Rotating, when: str) -> None:
+    await rotating.set("reissue")
+    await previous_ends(rotating, when)
+    answer = undo(system, rotating.uuid)
+    assert answer.status_code == 409
+    assert "would end before the nodes are back" in detail(answer)
+    assert "Ask for the rotation again" in detail(answer)
+    assert shown(system, rotating.uuid).json()["undone"] is False
+    assert await asked(system, rotating.uuid) == ["create"]
+
+
+@pytest.mark.parametrize("phase", ["trust", "reissue"])
+async def test_one_that_was_undone_goes_forward_where_the_way_back_has_ended(
+    system: System, rotating: Rotating, phase: str
+) -> None:
+    await rotating.set(phase, undone=True)
+    await previous_ends(rotating, "-1 min")
+    assert undo(system, rotating.uuid).status_code == 409
+    assert rotate(system, rotating.uuid).status_code == 202
+    assert shown(system, rotating.uuid).json()["undone"] is False
+    assert await asked(system, rotating.uuid) == ["create", "rotate_ca"]
+    trail = "SELECT detail FROM certificate_audit WHERE bay_id = $1 AND action = 'rotation resumed'"
+    assert [row["detail"] for row in await system.sql(trail, rotating.uuid)] == ["generation 2 shall remain after all"]
+
+
+async def test_one_that_is_led_back_turns_round_with_all_its_time(system: System, rotating: Rotating) -> None:
+    await rotating.set("reissue", undone=True)
+    await under_way(system, rotating.uuid)
+    await system.sql("UPDATE operations SET deadline = now() + interval '1 min' WHERE bay_id = $1", rotating.uuid)
+    await previous_ends(rotating, "30 min")
+    assert rotate(system, rotating.uuid).status_code == 202
+    assert shown(system, rotating.uuid).json()["undone"] is False
+    assert await asked(system, rotating.uuid) == ["rotate_ca"]
+    left = "SELECT deadline > now() + interval '50 min' AS enough FROM operations WHERE bay_id = $1"
+    assert (await system.sql(left, rotating.uuid))[0]["enough"] is True
+
+
+async def test_in_the_last_phase_the_way_back_is_finished_whatever_ends(system: System, rotating: Rotating) -> None:
+    await rotating.set("drop", undone=True)
+    await previous_ends(rotating, "30 min")
+    assert rotate(system, rotating.uuid).status_code == 409
+    assert undo(system, rotating.uuid).status_code == 202
+
+
+async def test_who_trusts_the_previous_one_alone_is_not_turned_forward(system: System, rotating: Rotating) -> None:
+    """Undone in the first phase: nodes that had no turn yet are told at once to trust the previous authority alone."""
+    await rotating.set("reissue", undone=True)
+    await rotating.turn(await rotating.node("k8s-node-0"), "drop", target=1)
+    await previous_ends(rotating, "30 min")
+    assert rotate(system, rotating.uuid).status_code == 409
+    assert shown(system, rotating.uuid).json()["undone"] is True
+    assert undo(system, rotating.uuid).status_code == 202

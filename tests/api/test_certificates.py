@@ -17,6 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+from shared.contracts.http.certificates import MOST_HOURS
 from tests.api.harness import System, database, detail, running
 from tests.support.csrs import AUTHORITY, WITH_SHA1, addresses, csr_of, hosts
 
@@ -110,6 +111,9 @@ def of_version(number: int) -> str:
     return f"-----BEGIN CERTIFICATE REQUEST-----\n{text}-----END CERTIFICATE REQUEST-----\n"
 
 
+MANY = [f"host-{number}" for number in range(101)]
+
+
 @pytest.mark.parametrize(
     ("csr", "sentence"),
     [
@@ -128,10 +132,11 @@ def of_version(number: int) -> str:
         (csr_of(extensions=[hosts("a.example.org", "*.example.org")]), "the wildcard '*.example.org' is not allowed"),
         (csr_of(name="*.example.org"), "the wildcard '*.example.org' is not allowed"),
         (csr_of(extensions=[addresses("10.0.0.0/24")]), "10.0.0.0/24 in its subjectAltName is a network"),
+        (csr_of(extensions=[hosts(*MANY)]), "its subjectAltName has 101 names, allowed are 100"),
     ],
     ids=[
         *("empty", "text", "long", "null", "number", "rsa1024", "p224", "tampered", "certificate", "version"),
-        *("sha1", "authority", "wildcard", "wildcard-name", "network"),
+        *("sha1", "authority", "wildcard", "wildcard-name", "network", "names"),
     ],
 )
 def test_csr_that_cannot_be_signed(system: System, csr: object, sentence: str) -> None:
@@ -208,10 +213,12 @@ async def test_a_wish_for_a_short_life(system: System) -> None:
     assert lifetime(plain) > timedelta(days=100)
     assert system.call("POST", "/v1/certificates?hours=12", body).json()["pem"] == short
     assert system.call("POST", "/v1/certificates?profile=owner", body).json()["pem"] == plain
-    for hours in ("0", "-1", "1.5", "x", "1000000", "²"):
+    for hours in ("0", "-1", "1.5", "x", "1000000", "²", str(MOST_HOURS + 1)):
         answer = system.call("POST", f"/v1/certificates?hours={hours}", body)
         assert answer.status_code == 400
         assert f"attribute hours. Value: '{hours}'." in detail(answer)
+    most = system.call("POST", f"/v1/certificates?hours={MOST_HOURS}", body)
+    assert detail(most).endswith("not for 24855 days, 3:00:00.")  # the authority's word, who gives less
 
 
 def with_groups(system: System) -> dict[str, Any]:
@@ -236,8 +243,12 @@ async def test_a_wish_for_a_profile(system: System) -> None:
         answer = system.call("POST", f"/v1/certificates?profile={profile}", body)
         assert answer.status_code == 400
         assert detail(answer).endswith("Value should be one of: owner, admin, reader")
-    old = system.call("POST", "/v1/certificates?profile=reader", {**body, "bay_uuid": system.bay()["uuid"]})
+    plain = system.bay()
+    await authority_of(system, plain)
+    old = system.call("POST", "/v1/certificates?profile=reader", {**body, "bay_uuid": plain["uuid"]})
     assert old.status_code == 400
+    assert detail(old).startswith("This bay's software (k8s_fedora_atomic) gives all rights to every certificate")
+    assert await system.sql("SELECT 1 FROM sign_requests WHERE bay_id = $1::uuid", plain["uuid"]) == []  # the gate's
     for query in ("profil=admin", "profile=admin&profile=owner"):
         assert system.call("POST", f"/v1/certificates?{query}", body).status_code == 400
 
@@ -258,6 +269,40 @@ def test_an_operator_may_let_others_have_reader_certificates(tmp_path: Path) -> 
         for query in ("", "?profile=admin", "?profile=owner"):
             answer = system.call("POST", f"/v1/certificates{query}", body, user="reader")
             assert detail(answer) == "Policy doesn't allow certificate:create to be performed."
+
+
+async def test_a_bay_that_is_deleted_meanwhile_is_missing_and_nobody_else_s_matter(system: System) -> None:
+    """Between the look at the bay and the commit of the request: whoever asks for it, and for others, at once."""
+    going, staying = system.bay(), system.bay()
+    for bay in (going, staying):
+        await authority_of(system, bay)
+    deleter = await asyncpg.connect(system.dsn)
+    try:
+        deletion = deleter.transaction()
+        await deletion.start()
+        await deleter.execute("DELETE FROM bays WHERE id = $1::uuid", going["uuid"])
+        first = asyncio.create_task(asked(system, going))
+        await until_something_waits_for_a_lock(system)
+        others = [asyncio.create_task(asked(system, bay)) for bay in (going, staying)]
+        await asyncio.sleep(0)
+        await deletion.commit()
+        answers = [await one for one in (first, *others)]
+    finally:
+        await deleter.close()
+    assert [one.status_code for one in answers] == [400, 400, 201], [one.text for one in answers]
+    assert detail(answers[0]) == "The bay was deleted while its certificate was waited for."
+
+
+async def asked(system: System, bay: dict[str, Any]) -> httpx.Response:
+    """The answer to a good CSR, beside others."""
+    return await asyncio.to_thread(system.call, "POST", "/v1/certificates", {"bay_uuid": bay["uuid"], "csr": csr_of()})
+
+
+async def until_something_waits_for_a_lock(system: System) -> None:
+    waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    async with asyncio.timeout(10):
+        while not await system.sql(waiting):
+            await asyncio.sleep(0.02)
 
 
 async def test_a_signature_that_does_not_come_is_503_with_retry_after(system: System) -> None:

@@ -12,6 +12,7 @@ from shared.domain.rotation import revision_of
 from tests.api.harness import System
 from tests.api.rotating import Rotating, with_two_generations
 from tests.api.test_nodes import proof
+from tests.support.csrs import csr_of
 
 KINDS: Final = ("kubernetes", "etcd", "front_proxy")
 KEY: Final = ec.generate_private_key(ec.SECP256R1())
@@ -45,11 +46,18 @@ class Node:
     async def renewed(self, generation: int) -> None:
         self.pem = await self.rotating.certificate(self.server_id, generation, KEY)
 
-    async def report(self, revision: str) -> None:
-        body = {"healthy": False, "revision": revision, "problem": "etcd is not well"}
+    async def report(self, revision: str, problem: str = "etcd is not well") -> None:
+        body = {"healthy": False, "revision": revision, "problem": problem}
         path = "/v1/nodes/self"
         headers = proof(KEY, self.pem, "PUT", body)
         assert self.rotating.system.call("PUT", path, body, user=None, headers=headers).status_code == 204
+
+    def renews(self) -> httpx.Response:
+        """It asks for certificates, by the one that it has."""
+        body = {"server_id": self.server_id, "role": "worker", "csr": csr_of(KEY, name="k8s-node-0")}
+        path = f"/v1/bays/{self.rotating.uuid}/node-certificates"
+        headers = proof(KEY, self.pem, "POST", body, path)
+        return self.rotating.system.call("POST", path, body, user=None, headers=headers)
 
 
 @pytest.fixture
@@ -145,3 +153,54 @@ async def test_what_it_reports_says_which_certificate_it_uses(rotating: Rotating
         await node.report("5f0c2a9be1d04c37")
         rows = await rotating.system.sql(query, rotating.uuid)
         assert [tuple(row) for row in rows] == [(generation, "5f0c2a9be1d04c37", "etcd is not well")]
+
+
+async def stored(rotating: Rotating) -> list[tuple[Any, ...]]:
+    query = "SELECT authority_generation, revision FROM node_reports WHERE bay_id = $1"
+    return [tuple(row) for row in await rotating.system.sql(query, rotating.uuid)]
+
+
+async def test_a_certificate_that_was_replaced_says_nothing_and_renews_nothing(rotating: Rotating, node: Node) -> None:
+    """Whoever holds the node's old certificate cannot take back what the node has reached."""
+    old = node.pem
+    await rotating.set("reissue")
+    await rotating.turn(node.server_id, "reissue")
+    await node.report("first")
+    await node.renewed(2)
+    new, node.pem = node.pem, old
+    await node.report("unused")  # the new one was not used yet: it may not have come
+    assert await stored(rotating) == [(1, "unused")]
+
+    node.pem = new
+    await node.report("second")
+    node.pem = old
+    await node.report("third")
+    assert await stored(rotating) == [(2, "second")]
+    assert node.renews().status_code == 403
+    count = "SELECT count(*) FROM attestations WHERE bay_id = $1"
+    assert (await rotating.system.sql(count, rotating.uuid))[0]["count"] == 0
+    trail = "SELECT requester, detail FROM certificate_audit WHERE bay_id = $1 AND action = 'node_refused'"
+    assert [tuple(row) for row in await rotating.system.sql(trail, rotating.uuid)] == [
+        (f"node:{node.server_id}", "It shows a certificate that it has replaced already.")
+    ]
+
+
+async def test_a_certificate_of_before_holds_where_the_rotation_was_undone(rotating: Rotating, node: Node) -> None:
+    """The node goes back to the previous authority; one that it was signed for late, it has to get rid of."""
+    await rotating.set("reissue", undone=True)
+    await node.report("first")
+    await node.renewed(2)
+    await node.report("late")
+    assert await stored(rotating) == [(2, "late")]
+    late = node.pem
+    await node.renewed(1)
+    await node.report("back")
+    node.pem = late
+    await node.report("late again")
+    assert await stored(rotating) == [(1, "back")]
+
+
+async def test_what_it_says_of_its_problem_can_be_shown_on_a_terminal(rotating: Rotating, node: Node) -> None:
+    await node.report("", "kubelet:\n\x1b[2J\u202eend \u00fc")
+    rows = await rotating.system.sql("SELECT problem FROM node_reports WHERE bay_id = $1", rotating.uuid)
+    assert [row["problem"] for row in rows] == ["kubelet:  [2J end \u00fc"]

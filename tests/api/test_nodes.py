@@ -173,11 +173,17 @@ async def test_a_certificate_of_a_person_is_no_node_s(system: System) -> None:
     assert "not one that a bay's authority issued to a node" in detail(answer)
 
 
-def proof(key: ec.EllipticCurvePrivateKey, pem: str, method: str = "GET", body: object = None) -> dict[str, str]:
-    """The headers for a call of /v1/nodes/self."""
+def proof(
+    key: ec.EllipticCurvePrivateKey,
+    pem: str,
+    method: str = "GET",
+    body: object = None,
+    path: str = "/v1/nodes/self",
+) -> dict[str, str]:
+    """The headers for a call by a node."""
     at = int(time.time())
     digest = hashlib.sha256(b"" if body is None else json.dumps(body).encode()).hexdigest()
-    signature = key.sign(f"{method}\n/v1/nodes/self\n{at}\n{digest}\n".encode(), ec.ECDSA(SHA256()))
+    signature = key.sign(f"{method}\n{path}\n{at}\n{digest}\n".encode(), ec.ECDSA(SHA256()))
     return {
         "X-Jeroboam-Certificate": base64.b64encode(pem.encode()).decode(),
         "X-Jeroboam-Time": str(at),

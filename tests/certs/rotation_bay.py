@@ -133,9 +133,26 @@ class Bay:
                 revision=revision,
                 units={},
                 credential_generation=None,
+                serial="",
                 authority_generation=agent.generation,
                 problem=agent.problem,
             )
+
+    async def attested(self, server_id: str, ago: str = "0") -> None:
+        """The server was given its first certificates so long ago; it may have been no node of the bay ever."""
+        await self.world.rows(
+            "INSERT INTO attestations (id, bay_id, server_id, role, digest, csr, csr_digest, expires_at, state,"
+            f" created_at) SELECT gen_random_uuid(), id, '{server_id}', 'worker', 'd', 'c', 'd', now(), 'attested',"
+            f" now() - interval '{ago}' FROM bays"
+        )
+
+    async def ended(self, kind: str, state: str, ago: str) -> None:
+        """A change of the bay was over so long ago."""
+        await self.world.rows(
+            "INSERT INTO operations (id, bay_id, kind, state, service, step, requested_by, finished_at)"
+            f" SELECT gen_random_uuid(), id, '{kind}', '{state}', 'provisioner', 'x', 'u', now() - interval '{ago}'"
+            " FROM bays"
+        )
 
     async def silent(self, agent: Agent | str, *, minutes: int) -> None:
         """As if its last report were so old, and its turn, if it has come in that, still older."""

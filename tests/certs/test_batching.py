@@ -10,12 +10,10 @@ from uuid import UUID, uuid4
 
 import pytest
 from cryptography import x509
-from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from services.certs.envelope import EnvelopeError
 from services.certs.signer import Signer
-from shared.db.engine import make_engine
 from shared.runtime.telemetry import REGISTRY
 from tests.certs.requests import csr
 from tests.certs.world import World
@@ -102,22 +100,6 @@ async def test_two_replicas_that_take_the_same_requests_in_another_order_neither
     assert len({await bay.signed(one) for one in requests}) == 8
     trail = "SELECT action, count(*), count(DISTINCT serial) FROM certificate_audit GROUP BY action ORDER BY action"
     assert await bay.rows(trail) == [("issued", 8, 8), ("signing", 8, 8)]
-
-
-async def test_requests_are_held_in_the_order_of_their_ids_so_that_replicas_cannot_block_each_other(bay: World) -> None:
-    requests = sorted([await bay.ask(csr()) for _ in range(12)])
-    other = make_engine(bay.dsn, pool_size=1)
-    async with other.begin() as conn:
-        await conn.execute(text(f"SELECT FROM sign_requests WHERE id = '{requests[0]}' FOR UPDATE"))
-        deciding = asyncio.create_task(together(bay.signer(), *reversed(requests)))
-        async with asyncio.timeout(30):
-            while await bay.column("SELECT count(*) FROM pg_locks WHERE NOT granted") == [0]:
-                await asyncio.sleep(0.02)
-        await conn.execute(text("SELECT FROM sign_requests FOR UPDATE NOWAIT"))  # fails if it holds one already
-    await other.dispose()
-    await deciding
-
-    assert set(await states(bay, *requests)) == {"signed"}
 
 
 @pytest.mark.parametrize("state", ["intended", "issued"])

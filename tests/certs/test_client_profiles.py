@@ -238,6 +238,52 @@ class TestSubjects:
         with pytest.raises(Refused, match="does not allow the subject ''"):
             plan_leaf(csr((SAN, False), names=[]), "owner", PERSON, policy)
 
+    @pytest.mark.parametrize(
+        ("pattern", "organization", "matches"),
+        [
+            ("*", "dev", True),
+            ("*", "ecosystem:x", True),
+            ("*", "system:masters", False),
+            ("sys*", "system:masters", False),
+            ("*:masters", "system:masters", False),
+            ("system*", "system:masters", False),
+            ("system:*", "system:masters", True),
+            ("system:m*", "system:masters", True),
+            ("\\system:m*", "system:masters", True),
+            ("system:masters", "system:masters", True),
+            ("*", "kubeadm:cluster-admins", False),
+            ("kubeadm:*", "kubeadm:cluster-admins", True),
+            ("*", "jeroboam:scaler", False),
+            ("jeroboam:*", "jeroboam:readers", True),
+        ],
+    )
+    def test_a_star_never_means_the_names_that_kubernetes_and_we_keep(
+        self, pattern: str, organization: str, matches: bool
+    ) -> None:
+        assert SubjectPattern.parse(f"O={pattern}").matches([("O", organization)]) is matches
+
+    @pytest.mark.parametrize("patterns", ["CN=*,O=dev-*;CN=*,O=jeroboam:readers", "CN=*,O=*", "CN=*"])
+    @pytest.mark.parametrize(
+        ("kind", "given"),
+        [
+            ("front_proxy", subject("front-proxy-client", "dev-1")),
+            ("front_proxy", subject("front-proxy-client")),
+            ("etcd", subject("ann", "dev-1")),
+            ("etcd", subject("ann")),
+            ("kubernetes", subject("system:kube-controller-manager", "dev-1")),
+            ("kubernetes", subject("system:admin")),
+            ("kubernetes", subject("ann", "system:masters")),
+            ("kubernetes", subject("ann", "dev-1", "system:masters")),
+        ],
+    )
+    def test_no_authority_and_no_name_is_a_way_around_them(self, patterns: str, kind: str, given: Names) -> None:
+        policy = ClientPolicy(parse_patterns(patterns))
+
+        plan_leaf(csr(names=given), "owner", Asker("3f1c", kind), ClientPolicy())
+        message = refusal(csr(names=given), "owner", Asker("3f1c", kind), policy)
+        assert "service's operator does not allow" in message
+        assert kind == "kubernetes" or f"of the {kind} authority" in message
+
     def test_none_means_every_subject(self) -> None:
         assert parse_patterns("  ;  ") == ()
         plan_leaf(csr(names=subject("x", "system:masters", "y")), "owner", PERSON, ClientPolicy())

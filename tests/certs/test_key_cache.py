@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from uuid import uuid4
 
 from services.certs.key_cache import KeyCache
@@ -40,3 +42,18 @@ def test_what_is_forgotten_is_gone() -> None:
     cache.forget(key)
 
     assert cache.get(key) is None
+
+
+def test_what_nobody_asks_for_can_be_dropped_too() -> None:
+    now = [0.0]
+    cache, (_, authority) = KeyCache(2, 10.0, clock=lambda: now[0]), new_authority()
+    cache.put(uuid4(), authority)
+    kept = weakref.ref(authority)
+    del authority
+    cache.drop_old()
+    assert kept() is not None
+    now[0] = 10.0
+    cache.drop_old()
+    gc.collect()
+
+    assert kept() is None

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import logging
+import os
 import subprocess
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import ClassVar
@@ -21,24 +25,37 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from typing_extensions import override
 
+from services.certs.key_store import KeyGone, Keys
 from services.certs.nodes import NodeCertificates
 from shared.db.engine import make_engine
 from shared.db.repositories import attestations, authorities, sign_requests
 from shared.db.repositories.attestations import Outcome
-from shared.db.repositories.authorities import SERVICE_ACCOUNT
+from shared.db.repositories.authorities import SERVICE_ACCOUNT, Authority, StoredKey
 from shared.domain.node_profiles import PROFILES
 from shared.drivers.contract import Driver, Role
 from shared.drivers.k8s_fedora_atomic.driver import K8sFedoraAtomic
 from shared.pki_client import verify_chain
 from tests.certs.requests import csr
-from tests.certs.world import VALIDITY, World, as_role
+from tests.certs.world import VALIDITY, World, as_role, database_keys
 
 WORKER_PROFILES = ("node",)
 NAMES = x509.SubjectAlternativeName([x509.DNSName("k8s-master-0"), x509.DNSName("kubernetes")])
 BAD_SUBJECT = [(NameOID.COMMON_NAME, "kubernetes-admin"), (NameOID.ORGANIZATION_NAME, "system:masters")]
 NodeKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 RSA = rsa.generate_private_key(65537, 2048)
+
+
+@dataclass(frozen=True)
+class WithoutServiceAccounts(Keys):
+    """Somebody deleted that key from Barbican."""
+
+    @override
+    async def open(self, stored: StoredKey, authority: Authority) -> bytes:
+        if authority.kind == SERVICE_ACCOUNT:
+            raise KeyGone("The key is not in Barbican any more.")
+        return await super().open(stored, authority)
 
 
 class Everything(K8sFedoraAtomic):
@@ -203,6 +220,36 @@ def decrypted(folder: Path, cms: str, key: NodeKey, certificate: str) -> bytes |
     done = subprocess.run([*command, "-recip", "crt"], cwd=folder, capture_output=True, check=False)
     text = (folder / "opened").read_bytes() if done.returncode == 0 else b""
     return text if text.startswith(b"{") else None  # a wrong key may go undetected and give noise
+
+
+async def test_a_master_whose_service_account_key_is_gone_is_refused(bay: World) -> None:
+    keys = database_keys()
+    bay.keys = WithoutServiceAccounts(keys.chosen, keys.database, keys.barbican)
+    asked = await ask(bay, csr((NAMES, False)))
+    await approve(bay, asked)
+    await nodes(bay).decide(asked)
+
+    found = await outcome(bay, asked)
+    assert (found.state, found.reason) == ("refused", "The key is not in Barbican any more.")
+
+
+async def test_nodes_whose_keys_cannot_be_opened_are_told_together_and_in_time_tried_once_an_hour(
+    bay: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(2):
+        await approve(bay, await ask(bay, csr((NAMES, False))), f"k8s-master-{number}")
+    wrong = NodeCertificates(bay.signer(base64.b64encode(os.urandom(32)).decode()))
+    with caplog.at_level(logging.WARNING):
+        await wrong.sweep(timedelta(0))
+
+    (told,) = caplog.records
+    assert told.exc_info is None
+    assert "2 attestations" in told.getMessage()
+    await bay.rows("UPDATE attestations SET created_at = now() - interval '61 minutes'")
+    await nodes(bay).sweep(timedelta(0))
+    assert set(await bay.column("SELECT finished_at IS NOT NULL FROM attestations")) == {False}
+    await nodes(bay).sweep(timedelta(0), thorough=True)
+    assert set(await bay.column("SELECT finished_at IS NOT NULL FROM attestations")) == {True}
 
 
 async def test_a_worker_shares_nothing(bay: World) -> None:

@@ -8,7 +8,8 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
 from cryptography.hazmat.primitives.hashes import SHA224
 from cryptography.x509.oid import NameOID
 
-from services.certs.profiles import MAX_CSR_CHARACTERS, Refused, plan_leaf
+from services.certs.csr import MAX_CSR_CHARACTERS
+from services.certs.profiles import Refused, plan_leaf
 from shared.db.repositories.sign_requests import OWNER_PROFILE
 from tests.certs.requests import CLIENT_AUTH, csr, key_usage
 

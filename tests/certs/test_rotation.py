@@ -143,26 +143,6 @@ async def test_laggards_are_named_and_the_next_operation_goes_on(make: MakeBay, 
     assert await world.column("SELECT DISTINCT generation FROM authorities ORDER BY 1") == [1, 2]
 
 
-async def test_a_server_that_reports_and_is_no_node_keeps_it_from_the_last_phase(make: MakeBay, world: World) -> None:
-    bay = await make(1, 2)
-    place = await world.rows("DELETE FROM nodes WHERE server_id = 'w1' RETURNING *")
-    assert len(place) == 1
-    operation = await bay.start()
-    for _ in range(10):
-        await bay.look(operation)
-        await bay.poll()
-    rotation = await bay.rotation()
-    assert rotation is not None
-    assert rotation.phase is Phase.REISSUE
-    assert "not known as nodes of this cluster: w1." in await bay.note("reissue")
-    await world.rows(f"UPDATE operations SET deadline = now() WHERE id = '{operation}'")
-    await bay.look(operation)
-    assert "not known as nodes of this cluster: w1." in await bay.error(operation)
-    bay.agents.remove(bay.agent("w1"))
-    await bay.silent("w1", minutes=3)
-    await bay.finish(await bay.start())
-
-
 async def test_a_bay_without_recorded_nodes_is_not_rotated(make: MakeBay) -> None:
     bay = await make(0, 0)
     operation = await bay.start()
@@ -270,3 +250,16 @@ async def test_a_certificate_that_comes_late_keeps_the_last_phase_waiting(make: 
     assert "1 of 2 nodes trust only the previous certificate authorities" in await bay.note("drop")
     await bay.finish(operation)
     assert bay.agent("w0").generation == 1
+
+
+async def test_a_bay_whose_authorities_have_ended_is_not_rotated(make: MakeBay, world: World) -> None:
+    """Its nodes cannot prove who they are any more; one authority of three is enough for that."""
+    bay = await make(1, 1)
+    await world.rows("UPDATE authorities SET not_after = now() WHERE kind = 'etcd'")
+    operation = await bay.start()
+    await bay.look(operation)
+    assert await bay.state(operation) == "failed"
+    assert "have ended" in await bay.error(operation)
+    assert "Make a new cluster" in await bay.error(operation)
+    assert await bay.rotation() is None
+    assert await world.column("SELECT DISTINCT generation FROM authorities") == [1]

@@ -29,7 +29,7 @@ from shared.bus import make_bus
 from shared.bus.port import DeadLetter
 from shared.db.engine import make_engine
 from shared.db.repositories import operations, sign_requests
-from shared.db.repositories.sign_requests import SignOutcome
+from shared.db.repositories.sign_requests import SignOutcome, SignState
 from shared.db.tables import baymodels, bays
 from shared.domain.bay_state import BayStatus
 from shared.domain.operation import OperationKind, Service
@@ -46,6 +46,10 @@ from tests.support.servers import database_url
 ROLE: Final = "jb_certs"
 MASTER_KEY: Final = base64.b64encode(os.urandom(32)).decode()
 VALIDITY: Final = timedelta(days=5 * 365)
+_OUTCOME: Final = text("""
+    SELECT asked.state, asked.reason, made.pem
+    FROM sign_requests AS asked LEFT JOIN certificates AS made ON made.id = asked.certificate_id WHERE asked.id = :id
+""")
 
 
 class Plain(K8sFedoraAtomic):
@@ -113,10 +117,10 @@ class World:
         """What the gateway reads, with the gateway's role."""
         gateway = make_engine(as_role(self.dsn, "jb_api"), pool_size=1)
         async with gateway.connect() as conn:
-            found = await sign_requests.outcome(conn, request_id)
+            row = (await conn.execute(_OUTCOME, {"id": request_id})).first()
         await gateway.dispose()
-        assert found is not None
-        return found
+        assert row is not None
+        return SignOutcome(SignState(row.state), row.reason, row.pem)
 
     async def signed(self, request_id: UUID) -> str:
         """The certificate; fails the test with the reason when there is none."""

@@ -63,7 +63,7 @@ FORBIDDEN_COLUMNS = {
         }
         for role in SERVICE_ROLES
     },
-    ("jb_api", "UPDATE", "operations"): {"deadline", "lease_token", "memo", "request", "warnings"},
+    ("jb_api", "UPDATE", "operations"): {"bay_id", "kind", "lease_token", "memo", "request", "warnings"},
     ("jb_provisioner", "UPDATE", "services"): {"id", "host", "disabled", "forced_down"},
     ("jb_api", "INSERT", "attestations"): {"state", "proven", "reason", "node_name", "shared", "finished_at"},
     ("jb_api", "SELECT", "attestations"): {"secret"},

@@ -7,6 +7,7 @@ import shutil
 import signal
 import stat
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,12 +89,27 @@ class Node:
         told = f"echo '{reason}' >{self.root}/state/check-error; exit 1\n" if reason else ""
         (self.root / "conf/check-node").write_text(f"echo checked >>{self.root}/calls\n{told}")
 
+    def dreams(self, speed: int = 1) -> None:
+        """Time passes by sleep alone from now on, and so much faster; every random wait is one of 40 s."""
+        (self.root / "clock").write_text(f"{int(time.time())}\n")
+        (self.root / "slept").touch()
+        self._script("bin/date", f"#!/bin/sh\ncat {self.root}/clock\n")
+        self._script("bin/od", "#!/bin/sh\necho 1000\n")
+        later = f"later=$(($(cat {self.root}/clock) + $1 * {speed}))\necho $later >{self.root}/clock"
+        self._script("bin/sleep", f"#!/bin/sh\necho $1 >>{self.root}/slept\n{later}\n")
+
+    @property
+    def slept(self) -> list[int]:
+        """Seconds, since it dreams."""
+        return [int(line) for line in (self.root / "slept").read_text().split()]
+
     def _script(self, name: str, text: str) -> None:
         (self.root / name).write_text(text)
         (self.root / name).chmod(0o755)
 
-    def run(self, command: str, *, kill_at: int | None = None) -> subprocess.CompletedProcess[str]:
-        """Run the agent to its end; with `kill_at` it dies by SIGKILL at the n-th program that it starts."""
+    def run(self, command: str, *, kill_at: int | None = None, hurry: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run the agent to its end; with `kill_at` it dies by SIGKILL at the n-th program that it starts. Without
+        `hurry` it waits as on a real node."""
         folders = f"{self.root}/bin:{os.environ['PATH']}"
         if kill_at is not None:
             folders = f"{self.root}/bin-killing:{folders}"
@@ -104,8 +120,7 @@ class Node:
             "JEROBOAM_CONF": f"{self.root}/conf",
             "JEROBOAM_STATE": f"{self.root}/state",
             "JEROBOAM_METADATA": f"{self.api.url}/meta_data.json",
-            "JEROBOAM_NOW": "1",
-            "JEROBOAM_AGAIN": "0",
+            **({"JEROBOAM_NOW": "1", "JEROBOAM_AGAIN": "0"} if hurry else {}),
         }
         return subprocess.run(
             [tool(self.shell), str(AGENT), command],

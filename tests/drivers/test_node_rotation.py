@@ -3,6 +3,7 @@ trusts, and a node that is not well with what it was given."""
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from cryptography import x509
 
 from shared.domain.node_profiles import NODE, PROFILES
-from tests.drivers.agent_api import FIRST, REPORT, SELF, Api, refusal, served
+from tests.drivers.agent_api import FIRST, REPORT, SELF, Api, Reply, refusal, served
 from tests.drivers.agent_node import Node, issued_by
 from tests.drivers.agent_pki import Authority
 
@@ -246,3 +247,60 @@ def test_a_look_that_failed_is_repeated_in_the_same_run(ready: Node, api: Api) -
     problems = [body["problem"] for body in api.bodies(REPORT)]
     assert problems[:2] == ["no answer to the renewal (503): later", None]
     assert len(api.of(SELF)) > 1
+
+
+def active(api: Api) -> Reply:
+    """The wishes, while an operation is on."""
+    return 200, api.wishes | {"operation_active": True}, {"ETag": '"active"'}
+
+
+def test_looks_go_on_while_an_operation_does(ready: Node, api: Api) -> None:
+    """Random waits come before the first look, and where all nodes wait for the API."""
+    wish(api, "2", [now(api)])
+    away = refusal(503, "later")
+    api.scripted[SELF] = [active(api), (304, {}, {}), away, away, active(api)]
+    ready.dreams()
+    assert ready.run("run", hurry=False).returncode == 0
+    assert ready.slept == [40, 15, 15, 40, 15, 40, 15, 15]
+    assert len(api.of(SELF)) == 6
+    assert len(api.bodies(REPORT)) == 4, "a report for each look that found the API"
+
+
+def test_without_an_operation_there_is_one_look(ready: Node, api: Api) -> None:
+    ready.dreams()
+    for answers in ([], [refusal(503, "later")]):
+        api.scripted[SELF] = answers
+        assert ready.run("run", hurry=False).returncode == 0
+    assert ready.slept == [40, 40]
+    assert len(api.of(SELF)) == 2
+
+
+def test_a_run_within_an_operation_begins_at_once(ready: Node, api: Api) -> None:
+    (ready.root / "state/wanted.json").write_text(json.dumps({"revision": "1", "operation_active": True}))
+    wish(api, "2", [now(api)])
+    ready.dreams()
+    assert ready.run("run", hurry=False).returncode == 0
+    assert ready.slept == []
+    assert last(api)["revision"] == "2"
+
+
+def test_a_run_within_a_long_operation_ends_after_15_minutes(ready: Node, api: Api) -> None:
+    (ready.root / "state/wanted.json").write_text(json.dumps({"revision": "1", "operation_active": True}))
+    api.scripted[SELF] = [active(api)] * 9
+    ready.dreams(speed=20)
+    assert ready.run("run", hurry=False).returncode == 0
+    assert ready.slept == [15, 15, 15]
+    assert len(api.of(SELF)) == 3
+
+
+def test_a_look_that_fails_within_an_operation_is_followed_by_others(ready: Node, api: Api) -> None:
+    """Also when these wishes were never met, and those before had no operation."""
+    wish(api, "2", [now(api)])
+    answer = active(api)
+    answer[1]["ca_pem"] = "hello"
+    answer[1].pop("authorities")
+    api.scripted[SELF] = [answer, answer]
+    ready.dreams()
+    assert ready.run("run", hurry=False).returncode == 0
+    assert ready.slept == [40, 15, 15]
+    assert [body["revision"] for body in api.bodies(REPORT)] == ["1", "1", "2"]

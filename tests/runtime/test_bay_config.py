@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from services.cli.bay_config import Door, Identity, planned, planned_etcd
 from services.cli.files import make_folder, put
@@ -118,6 +119,47 @@ def test_a_merge_keeps_out_of_the_way_of_kubectl(tmp_path: Path) -> None:
     assert config.merge(path) is None
     assert Kubeconfig.read(path) == config
     assert [one.name for one in tmp_path.iterdir()] == ["config"]
+
+
+@pytest.mark.parametrize(
+    ("there", "reason"),
+    [
+        (
+            {"contexts": [{"name": "k8sbay", "context": {"cluster": "prod", "user": "prod"}}]},
+            "has a context k8sbay already, of cluster prod and user prod",
+        ),
+        (
+            {
+                "clusters": [{"name": "k8sbay", "cluster": {"server": "https://127.64.0.9:6443"}}],
+                "contexts": [{"name": "k8sbay", "context": {"cluster": "k8sbay", "user": "somebody"}}],
+            },
+            "has a context k8sbay already, of cluster k8sbay and user somebody",
+        ),
+        (
+            {"users": [{"name": "k8sbay-admin", "user": {"token": "abc"}}]},
+            "has a user k8sbay-admin already, but no cluster k8sbay",
+        ),
+        (
+            {
+                "clusters": [{"name": "k8sbay", "cluster": {"server": "https://127.64.0.9:6443"}}],
+                "users": [{"name": "k8sbay-admin", "user": {"token": "abc"}}],
+                "contexts": [{"name": "mine", "context": {"cluster": "prod", "user": "k8sbay-admin"}}],
+            },
+            "has a user k8sbay-admin already, which its context mine uses for the cluster prod",
+        ),
+    ],
+    ids=["context", "user-of-context", "user", "user-elsewhere"],
+)
+def test_a_merge_destroys_nothing_of_others_unasked(tmp_path: Path, there: dict[str, object], reason: str) -> None:
+    path, config = tmp_path / "config", Kubeconfig("k8sbay", "https://127.64.0.9:6443", "CA", "CERT", "KEY")
+    before = yaml.safe_dump({"apiVersion": "v1", "kind": "Config", "current-context": "prod", **there})
+    path.write_text(before)
+    with pytest.raises(NotMerged, match=reason) as refused:
+        config.merge(path)
+    assert "--force" in refused.value.advice
+    assert path.read_text() == before
+    assert config.merge(path, force=True) == "prod"
+    assert Kubeconfig.read(path).key_pem == "KEY"
 
 
 def test_users_of_one_bay_stand_side_by_side(tmp_path: Path) -> None:

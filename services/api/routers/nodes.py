@@ -15,6 +15,7 @@ from services.api.routers.node_shapes import CERTIFICATES, CREDENTIAL, IF_NONE_M
 from services.api.routers.shapes import UUID_EXAMPLE, body, parameters
 from services.api.usecases import node_calls, node_certificates
 from shared.contracts.http.nodes import NodeCertificateCreate, NodeReport
+from shared.db.repositories.attestations import requester_of
 
 router = APIRouter(prefix="/v1", tags=["nodes"])
 
@@ -54,7 +55,9 @@ async def certificates(context: Ctx, request: Request, bay: Bay) -> Response:
     known = None
     if wanted.secret is None or node_proof.is_offered(asked.headers):
         known = await node_calls.known_node(context, asked)
-    issued = await node_certificates.issue(context, bay, wanted, known)
+    who = ("", "") if known is None else (str(known.bay_id), requester_of(known.server_id))
+    with context.refusals.watching_node(*who):
+        issued = await node_certificates.issue(context, bay, wanted, known)
     return answer(issued.model_dump(exclude_none=True), 201)
 
 

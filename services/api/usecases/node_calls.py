@@ -114,7 +114,11 @@ async def credential(context: Context, node: Node) -> NodeCredentialOut:
 
 
 async def report(context: Context, node: Node, said: NodeReport) -> None:
-    """Keep what the node says of itself."""
+    """Keep what the node says of itself.
+
+    What it says of its problem is shown to people on terminals: characters that are none to look at are taken out.
+    """
+    problem = None if said.problem is None else "".join(one if one.isprintable() else " " for one in said.problem)
     async with context.engine.begin() as conn:
         await node_calls.report(
             conn,
@@ -124,8 +128,9 @@ async def report(context: Context, node: Node, said: NodeReport) -> None:
             revision=said.revision,
             units=said.units,
             credential_generation=said.credential_generation,
+            serial=node.certificate.serial,
             authority_generation=node.certificate.generation,
-            problem=said.problem,
+            problem=problem,
         )
 
 

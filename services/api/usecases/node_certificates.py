@@ -30,7 +30,7 @@ from shared.bus.port import BusUnavailable, PublishFailed
 from shared.contracts import encode
 from shared.contracts.http.nodes import NodeCertificateCreate, NodeCertificateOut
 from shared.contracts.node import NodeAttestRequested
-from shared.db.repositories import attestations, bays, sign_requests
+from shared.db.repositories import attestations, bays, node_calls, sign_requests
 from shared.db.repositories.attestations import AttestState, Outcome, requester_of
 from shared.db.repositories.authorities import audit
 from shared.db.repositories.sign_requests import NODE_PREFIX, REPEAT_WITHIN
@@ -113,11 +113,22 @@ async def _question(context: Context, ident: str, body: NodeCertificateCreate, n
     question = Question(bay, body, node, _profiles(bay, body))
     if node is not None and (node.bay_id, node.server_id) != (bay.id, question.server_id):
         await _refuse(context, question, f"It shows the certificate of server {node.server_id} of bay {node.bay_id}.")
+    if node is not None and await _replaced(context, node):
+        await _refuse(context, question, "It shows a certificate that it has replaced already.")
     if bay.wanted is Wanted.GONE:
         await _refuse(context, question, "The bay is being deleted.")
     if bay.spec.get("tls_disabled") or NODE not in question.profiles:
         await _refuse(context, question, f"A {body.role} of this bay gets no certificates.")
     return question
+
+
+async def _replaced(context: Context, node: Node) -> bool:
+    """Whether somebody shows what the node itself has got rid of in a rotation that is under way."""
+    own = node.certificate
+    async with context.engine.connect() as conn:
+        return await node_calls.replaced(
+            conn, node.bay_id, node.server_id, serial=own.serial, generation=own.generation
+        )
 
 
 def _profiles(bay: Bay, body: NodeCertificateCreate) -> tuple[str, ...]:

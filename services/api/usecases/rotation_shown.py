@@ -13,7 +13,7 @@ from shared.db.repositories import authorities, bays, rotations
 from shared.db.repositories.authorities import KINDS, Authority
 from shared.db.repositories.rotations import NodeProgress
 from shared.domain.errors import NotFound
-from shared.domain.rotation import Phase, Rotation, revision_of
+from shared.domain.rotation import Goal, Rotation
 
 _MASTER: Final = "master"
 
@@ -55,35 +55,19 @@ async def shown(context: Context, facts: Facts, ident: str) -> RotationOut:
 
 
 def _nodes(rotation: Rotation, trusted: Sequence[Authority], found: Sequence[NodeProgress]) -> list[RotatingNode]:
-    both, alone = (
-        revision_of(one.certificate for one in trusted if one.generation in generations)
-        for generations in (rotation.both, {rotation.target})
-    )
+    goal = Goal.of(rotation, ((one.generation, one.certificate) for one in trusted))
     return [
         RotatingNode(
             name=node.name,
             server_id=node.server_id,
             role=node.role,
-            reached=_reached(rotation, node, both, alone),
+            reached=goal.arrived(node),
             turn=node.turn is not None and (node.turn.phase, node.turn.target) == (rotation.phase, rotation.target),
             reported_at=None if node.reported_at is None else node.reported_at.isoformat(),
             problem=node.problem,
         )
         for node in found
     ]
-
-
-def _reached(rotation: Rotation, node: NodeProgress, both: str, alone: str) -> bool:
-    """Whether the node has done all that it was asked, and that is what the phase is for."""
-
-    def has(phase: Phase, target: int) -> bool:
-        if phase is Phase.TRUST:
-            return node.revision == both
-        has_certificate = node.generation == target and node.problem is None
-        return has_certificate and (phase is Phase.REISSUE or node.revision == alone)
-
-    busy = node.turn is not None and not (node.answered and has(node.turn.phase, node.turn.target))
-    return has(rotation.phase, rotation.target) and not busy
 
 
 def _counts(nodes: Sequence[RotatingNode]) -> RotationCounts:

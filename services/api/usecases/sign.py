@@ -26,9 +26,10 @@ from shared.contracts.http.certificates import CertificateCreate, CertificateWis
 from shared.db.repositories import bays, sign_asking, stacks
 from shared.db.repositories.sign_asking import Asking, NewRequest, Standing
 from shared.db.repositories.sign_requests import PATIENCE, SignOutcome, SignState
-from shared.domain.client_profiles import READER
+from shared.domain import client_profiles
 from shared.domain.errors import InvalidInput, Unavailable
 from shared.domain.own_addresses import LOOPBACK, foreign, own_networks
+from shared.drivers import registry
 
 _LOOK_EVERY: Final = 0.9
 """Seconds; after the first of them the bus has had its time, too."""
@@ -53,9 +54,10 @@ async def sign(
     asking = Asking(kind, facts.caller.user_id, body.csr, wish.profile, wish.validity_seconds)
     bay = await _standing(context, facts, face, body, asking)
     watched.bay = str(bay.bay_id)
-    rule = "certificate:create_reader" if wish.profile == READER else "certificate:create"
+    rule = "certificate:create_reader" if wish.profile == client_profiles.READER else "certificate:create"
     context.policy.enforce(facts.caller, rule, project_id=bay.project_id, user_id=bay.user_id)
     _check_bay(bay, face, kind)
+    _check_profile(bay, wish.profile)
     await _check_addresses(context, bay, csr)
     if bay.pem is not None:  # 2
         return Certificate(bay.bay_id, bay.pem, body.csr)
@@ -87,6 +89,18 @@ def _check_bay(bay: Standing, face: Face, kind: str) -> None:
     if not bay.can_sign:
         raise InvalidInput(
             f"{face.word} {bay.bay_id} has no {kind} certificate authority yet; its status is {bay.status}."
+        )
+
+
+def _check_profile(bay: Standing, profile: str) -> None:
+    """The authority checks it too; here it costs no message, and no place in the queue of those who get something."""
+    known = client_profiles.PROFILES.get(profile)
+    if known is not None and known.limited and not registry.by_name(bay.driver).reads_groups:
+        raise Refused(
+            "groups are not read",
+            f"This bay's software ({bay.driver}) gives all rights to every certificate, so it can have none of profile "
+            f"{profile}.",
+            field="profile",
         )
 
 

@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.certs.factory import Deps
 from services.certs.new_authorities import make_all
-from services.certs.rotation.words import NO_NODES
+from services.certs.rotation.words import ENDED, NO_NODES
 from shared.db.repositories import authorities, rotations
 from shared.db.repositories.authorities import KINDS
 from shared.domain.errors import InvalidInput
@@ -23,10 +23,13 @@ async def make_authorities(ctx: StepContext[Deps]) -> Outcome:
         if await rotations.of(conn, ctx.bay.id) is not None:
             return Done()
         present = await authorities.current_all(conn, ctx.bay.id)
+        valid = await authorities.trusted(conn, ctx.bay.id, *KINDS)
         known = await authorities.generations(conn, ctx.bay.id)
         nodes = await rotations.progress(conn, ctx.bay.id)
     if set(present) != set(KINDS):
         return Broke("The cluster has no certificate authorities that could be rotated.")
+    if {one.id for one in present.values()} - {one.id for one in valid}:
+        return Broke(ENDED)
     if not nodes:
         return Broke(NO_NODES)
     previous, generation = max(one.generation for one in present.values()), max(known) + 1

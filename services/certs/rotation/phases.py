@@ -7,8 +7,8 @@ A look, in order:
        undone just as a step wanted to move on: the move found no row, because its target was no longer the one seen.
     2. Undone in the first phase: nobody can have certificates of the new authorities, so there is nothing to wait for.
        Nodes that had no turn yet go on to trust the previous ones alone, at once; the others follow in the last phase.
-    3. All have arrived: move on, or in the last phase end. A server that reports and is no recorded node, as after a
-       resize that failed, keeps the rotation from its last phase: it would be cut off.
+    3. All have arrived: move on, or in the last phase end. A server that may be left from a change that failed keeps
+       the rotation from its last phase, since it would be cut off (`rotations.strangers`).
     4. Else wait, and give turns; when the time is up, name those that are late. The rotation stays as it is then.
 """
 
@@ -21,10 +21,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.certs.factory import Deps
 from services.certs.rotation import finish, words
-from services.certs.rotation.turns import FRESH, Scene
+from services.certs.rotation.turns import Scene
 from shared.db.repositories import authorities, rotations
 from shared.db.repositories.authorities import KINDS
-from shared.domain.rotation import Phase, Rotation, Turn, revision_of
+from shared.domain.rotation import Goal, Phase, Rotation, Turn
 from shared.worker.outcome import Apply, Back, Broke, Done, Outcome, StepContext, Wait
 
 _ORDER: Final = tuple(Phase)
@@ -76,13 +76,10 @@ async def _load(ctx: StepContext[Deps]) -> tuple[Scene | None, list[str]]:
         if rotation is None:
             return None, []
         nodes = await rotations.progress(conn, bay_id)
-        strangers = await rotations.strangers(conn, bay_id, FRESH)
+        strangers = await rotations.strangers(conn, bay_id)
         trusted = await authorities.trusted(conn, bay_id, *KINDS)
-
-    def revision(generations: frozenset[int]) -> str:
-        return revision_of(one.certificate for one in trusted if one.generation in generations)
-
-    return Scene(rotation, nodes, revision(rotation.both), revision(frozenset({rotation.target}))), strangers
+    goal = Goal.of(rotation, ((one.generation, one.certificate) for one in trusted))
+    return Scene(goal, nodes), strangers
 
 
 def _move(seen: Rotation, phase: Phase, turns: Sequence[Turn] = ()) -> Apply:

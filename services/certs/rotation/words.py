@@ -15,9 +15,14 @@ NO_NODES: Final = (
     "No node of this cluster is recorded, so nobody can be told of new certificate authorities. "
     "Resize the cluster first, so that its nodes are recorded, then rotate again."
 )
+ENDED: Final = (
+    "Certificate authorities of this cluster have ended, so its nodes cannot prove who they are any more, and nobody "
+    "can tell them of new ones. Make a new cluster and move to it."
+)
 STAYS: Final = "The rotation was undone: the previous certificate authorities stay, and no node trusts the others."
 
 _NAMED: Final = 10
+_HAS: Final = "it has its turn"
 
 
 def note(scene: Scene) -> str:
@@ -43,8 +48,10 @@ def in_vain(scene: Scene) -> Broke:
 def unknown(scene: Scene, strangers: Sequence[str]) -> str:
     """Servers that would be cut off; the wait and the failure say the same."""
     return (
-        f"There are servers that report and are not known as nodes of this cluster: {_some(strangers)}. "
-        f"They would not be told which authority stays. Resize the cluster, so that they are recorded. {_advice(scene)}"
+        "A change of this cluster failed and left servers that are not known as nodes of this cluster: "
+        f"{_some(strangers)}. "
+        "They would not be told which authority stays. Resize the cluster, so that they are recorded or removed. "
+        f"{_advice(scene)}"
     )
 
 
@@ -59,7 +66,7 @@ def _what(scene: Scene) -> str:
 
 
 def _in_its_turn(node: NodeProgress) -> str:
-    since = f"its turn since {_span(node.waited)}"
+    since = _HAS if node.waited is None else f"its turn since {_span(node.waited)}"
     return f"{since}: {node.problem}" if node.problem else since
 
 
@@ -79,14 +86,14 @@ def _brief(scene: Scene, node: NodeProgress) -> str:
         return _silence(node)
     if not node.healthy:
         return "it is not healthy"
-    return f"its turn came {_span(node.waited)} ago" if scene.busy(node) else "its turn did not come"
+    return _came(node) if scene.busy(node) else "its turn did not come"
 
 
 def _fault(scene: Scene, node: NodeProgress) -> str:
     """All that is known of why it is late."""
     told = []
     if scene.busy(node):
-        told.append(f"Its turn came {_span(node.waited)} ago.")
+        told.append(f"{_came(node).capitalize()}.")
     else:
         others = [one for one in scene.of_kind(masters=node.role == "master") if one is not node]
         held = [one.name for one in others if scene.busy(one) or (node.role == "master" and not well(one))]
@@ -123,8 +130,12 @@ def _ills(nodes: Sequence[NodeProgress]) -> str:
     )
 
 
-def _span(time: timedelta | None) -> str:
-    seconds = 0 if time is None else int(time.total_seconds())
+def _came(node: NodeProgress) -> str:
+    return _HAS if node.waited is None else f"its turn came {_span(node.waited)} ago"
+
+
+def _span(time: timedelta) -> str:
+    seconds = int(time.total_seconds())
     return f"{seconds} s" if seconds < 120 else f"{seconds // 60} min"
 
 

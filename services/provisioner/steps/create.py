@@ -16,7 +16,7 @@ from shared.db.repositories.stacks import Credential, Render
 from shared.domain import names
 from shared.domain.bay import Bay
 from shared.domain.errors import CloudError, InvalidInput
-from shared.drivers.common.stack import CA_PARAMETER, authority_parameter
+from shared.drivers.common.stack import authority_parameter
 from shared.drivers.contract import MARK_PARAMETER, RenderedStack
 from shared.openstack.stacks import StackSummary
 from shared.worker.outcome import Broke, Done, Outcome, StepContext
@@ -128,8 +128,7 @@ async def _rendered(ctx: StepContext[Deps]) -> _Born:
         ever = await authorities.generations(conn, bay.id)
     if render is None:
         raise ValueError(f"bay {bay.id} has no render of generation {bay.generation}")
-    takes = len(ever) > 1 and CA_PARAMETER in render.parameters  # a template that is older has no such parameter
-    return _Born(render, credential, authority_parameter(ca_pem) if takes and ca_pem else {})
+    return _Born(render, credential, authority_parameter(ca_pem) if len(ever) > 1 and ca_pem else {})
 
 
 async def send(ctx: StepContext[Deps], name: str, stack: RenderedStack) -> str | None:

@@ -19,8 +19,9 @@ CSR_BYTES: Final = 16 * 1024
 BODY_BYTES: Final = 2 * CSR_BYTES
 """The longest body with one: line ends are longer in JSON, and the bay has a name."""
 
-MOST_HOURS: Final = 24 * 365 * 100
-"""What can be asked for; how much is given is the authority's to say."""
+MOST_HOURS: Final = (2**31 - 1) // 3600
+"""What can be asked for, 68 years: the seconds of it fit into the database's integers. How much is given is the
+authority's to say."""
 
 
 class CertificateCreate(WireBody):

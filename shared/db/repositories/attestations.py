@@ -276,14 +276,17 @@ async def _refuse(
         await audit(conn, attestation.bay_id, REFUSED, requester=attestation.requester, detail=reason)
 
 
-async def unfinished(conn: AsyncConnection, grace: timedelta, limit: int) -> list[UUID]:
-    """Attested rows at least `grace` old that have not got all their certificates; newest first."""
+async def unfinished(conn: AsyncConnection, grace: timedelta, limit: int, oldest: timedelta | None) -> list[UUID]:
+    """Attested rows at least `grace` old, and `oldest` at most if it is given, that have not got all their
+    certificates; newest first."""
+    young = [] if oldest is None else [attestations.c.created_at > func.now() - oldest]
     query = (
         select(attestations.c.id)
         .where(
             _IS_ATTESTED,
             attestations.c.finished_at.is_(None),
             attestations.c.created_at <= func.now() - grace,
+            *young,
         )
         .order_by(attestations.c.created_at.desc())
         .limit(limit)

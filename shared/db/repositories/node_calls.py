@@ -87,6 +87,47 @@ def _is_mixed() -> ColumnElement[bool]:
     return and_(exists().where(authority_rotations.c.bay_id == certificates.c.bay_id), differs.exists())
 
 
+def _is_replaced(serial: str, generation: int) -> ColumnElement[bool]:
+    """Whether a node, by its row of `node_reports`, uses certificates of the rotation's target already, and got them
+    after this one, which is of another generation.
+
+    The generation alone does not say it: a node whose rotation was undone while it was signed for holds a newer
+    certificate than the one that it reported with, and has to be able to get rid of it.
+    """
+    own, newer, issuer, rotation = certificates.alias(), certificates.alias(), authorities.alias(), authority_rotations
+    return (
+        select(newer.c.id)
+        .select_from(rotation)
+        .join(issuer, (issuer.c.bay_id == rotation.c.bay_id) & (issuer.c.generation == rotation.c.target))
+        .join(own, own.c.bay_id == rotation.c.bay_id)
+        .join(
+            newer,
+            (newer.c.bay_id == own.c.bay_id)
+            & (newer.c.requester == own.c.requester)
+            & (newer.c.profile == own.c.profile)
+            & (newer.c.authority_id == issuer.c.id),
+        )
+        .where(
+            rotation.c.bay_id == node_reports.c.bay_id,
+            rotation.c.target == node_reports.c.authority_generation,
+            rotation.c.target != generation,
+            own.c.serial == serial,
+            newer.c.state == CertificateState.ISSUED.value,
+            newer.c.created_at > own.c.created_at,
+        )
+        .correlate(node_reports)
+        .exists()
+    )
+
+
+async def replaced(conn: AsyncConnection, bay_id: UUID, server_id: str, *, serial: str, generation: int) -> bool:
+    """Whether a rotation is under way that the node has followed already, with a newer certificate than that one."""
+    mine = node_reports.c.bay_id == bay_id, node_reports.c.server_id == server_id
+    return (
+        await conn.scalar(select(node_reports.c.server_id).where(*mine, _is_replaced(serial, generation))) is not None
+    )
+
+
 async def operation_active(conn: AsyncConnection, bay_id: UUID) -> bool:
     """Whether an operation runs on the bay."""
     query = select(exists().where(operations.c.bay_id == bay_id, operations.c.state == "active"))
@@ -102,10 +143,15 @@ async def report(
     revision: str,
     units: Mapping[str, str],
     credential_generation: int | None,
+    serial: str,
     authority_generation: int,
     problem: str | None,
 ) -> bool:
-    """Keep what a node says of itself; False when that was known already and nothing was written."""
+    """Keep what a node says of itself, by the certificate of that serial.
+
+    False: nothing was written, because it was known already, or the certificate is replaced (`replaced`). That is asked
+    in the statement that writes, so that of an old and a new one at once the new one stays.
+    """
     table = node_reports.c
     rotated = exists().where(authority_rotations.c.bay_id == bay_id)
     ages = case((rotated, ROTATION_AGES), else_=REPORT_AGES)
@@ -126,7 +172,11 @@ async def report(
     if await conn.scalar(known) is not None:
         return False
     written = pg_insert(node_reports).values(bay_id=bay_id, server_id=server_id, **said)
-    await conn.execute(
-        written.on_conflict_do_update(index_elements=["bay_id", "server_id"], set_={**said, "reported_at": func.now()})
+    done = await conn.execute(
+        written.on_conflict_do_update(
+            index_elements=["bay_id", "server_id"],
+            set_={**said, "reported_at": func.now()},
+            where=~_is_replaced(serial, authority_generation),
+        )
     )
-    return True
+    return done.rowcount == 1

@@ -13,15 +13,26 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import delete, exists, func, insert, or_, select, update
+from sqlalchemy import case, delete, exists, func, insert, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from shared.db.repositories.attestations import requester_of
-from shared.db.repositories.authorities import audit
-from shared.db.tables import authority_rotations, node_reports, nodes, rotation_turns
+from shared.db.repositories.attestations import AttestState, requester_of
+from shared.db.repositories.authorities import KINDS, audit
+from shared.db.tables import (
+    attestations,
+    authorities,
+    authority_rotations,
+    node_reports,
+    nodes,
+    operations,
+    rotation_turns,
+)
+from shared.domain.operation import OperationKind, OperationState
 from shared.domain.rotation import Phase, Rotation, Turn
 
+_RECORDING = (OperationKind.CREATE.value, OperationKind.RESIZE.value)
+"""The changes that record a bay's nodes."""
 _ROTATION = tuple(authority_rotations.c[name] for name in ("bay_id", "generation", "previous", "target", "phase"))
 
 
@@ -34,7 +45,7 @@ class NodeProgress:
     role: str
     turn: Turn | None
     waited: timedelta | None
-    """Since it was given its turn."""
+    """Since it was given its turn; None, too, where that turn changes nothing for it (`give`)."""
     answered: bool
     """Whether it has reported since then; an agent reports when it has done all that it was asked, or cannot."""
     reported_at: datetime | None
@@ -105,6 +116,47 @@ async def undo(conn: AsyncConnection, bay_id: UUID) -> bool:
     return turned is not None
 
 
+async def resumable(conn: AsyncConnection, bay_id: UUID) -> bool:
+    """Whether the rotation can still go towards the new generation: nobody is told to trust the previous one alone.
+
+    The row is locked, so that it stays so until the transaction ends: who leads tells that only with a change of it.
+    """
+    table, turn = authority_rotations.c, rotation_turns.c
+    phase = await conn.scalar(select(table.phase).where(table.bay_id == bay_id).with_for_update())
+    if phase is None or phase == Phase.DROP.value:
+        return False
+    told = select(turn.server_id).where(turn.bay_id == bay_id, turn.phase == Phase.DROP.value).limit(1)
+    return await conn.scalar(told) is None
+
+
+async def resume(conn: AsyncConnection, bay_id: UUID) -> None:
+    """Let the new generation remain after all, in a rotation that is `resumable` in this transaction."""
+    table = authority_rotations.c
+    resumed = update(authority_rotations).where(table.bay_id == bay_id).values(target=table.generation)
+    generation = await conn.scalar(resumed.returning(table.generation))
+    await audit(conn, bay_id, "rotation resumed", detail=f"generation {generation} shall remain after all")
+
+
+async def previous_ends(conn: AsyncConnection, rotation: Rotation, within: timedelta) -> bool:
+    """Whether an authority that the rotation comes from has ended, or does so within that time."""
+    table = authorities.c
+    query = select(table.id).where(
+        table.bay_id == rotation.bay_id,
+        table.generation == rotation.previous,
+        table.kind.in_(KINDS),
+        table.not_after < func.now() + within,
+    )
+    return await conn.scalar(query.limit(1)) is not None
+
+
+async def restart_clock(conn: AsyncConnection, bay_id: UUID, within: timedelta) -> None:
+    """Give the operation under way so much time from now, because it has another way to go."""
+    table = operations.c
+    mine = table.bay_id == bay_id, table.kind == OperationKind.ROTATE_CA.value
+    active = table.state == OperationState.ACTIVE.value
+    await conn.execute(update(operations).where(*mine, active).values(deadline=func.now() + within))
+
+
 async def end(conn: AsyncConnection, bay_id: UUID) -> None:
     """The rotation is over."""
     for table in (rotation_turns, authority_rotations):
@@ -156,7 +208,7 @@ async def progress(conn: AsyncConnection, bay_id: UUID) -> list[NodeProgress]:
             nodes.c.role,
             turn.phase,
             turn.target,
-            (func.now() - turn.given_at).label("waited"),
+            case((turn.given_at > func.to_timestamp(0), func.now() - turn.given_at)).label("waited"),
             func.coalesce(report.reported_at > turn.given_at, False).label("answered"),
             report.reported_at,
             (func.now() - report.reported_at).label("silent"),
@@ -180,9 +232,23 @@ async def progress(conn: AsyncConnection, bay_id: UUID) -> list[NodeProgress]:
     return found
 
 
-async def strangers(conn: AsyncConnection, bay_id: UUID, within: timedelta) -> list[str]:
-    """Ids of servers that have reported `within` that time and are not recorded as nodes of the bay."""
-    report = node_reports.c
-    known = exists().where(nodes.c.bay_id == report.bay_id, nodes.c.server_id == report.server_id)
-    query = select(report.server_id).where(report.bay_id == bay_id, report.reported_at > func.now() - within, ~known)
-    return list(await conn.scalars(query.order_by(report.server_id)))
+async def strangers(conn: AsyncConnection, bay_id: UUID) -> list[str]:
+    """Ids of servers that may be of the bay and are not recorded as its nodes: what a failed change has left.
+
+    Those are servers that were given their first certificates since the last change that went well recorded all that
+    there were, whether they have reported or not. Others that have certificates are nodes that were removed: they
+    report for as long as their authority is trusted, if somebody else has them, and are to be cut off.
+    """
+    asked, change = attestations.c, operations.c
+    recorded = select(func.max(change.finished_at)).where(
+        change.bay_id == bay_id, change.kind.in_(_RECORDING), change.state == OperationState.DONE.value
+    )
+    known = exists().where(nodes.c.bay_id == asked.bay_id, nodes.c.server_id == asked.server_id)
+    query = select(asked.server_id).where(
+        asked.bay_id == bay_id,
+        asked.serial.is_(None),
+        asked.state == AttestState.ATTESTED.value,
+        asked.created_at > func.coalesce(recorded.scalar_subquery(), text("'-infinity'::timestamptz")),
+        ~known,
+    )
+    return list(await conn.scalars(query.distinct().order_by(asked.server_id)))

@@ -12,13 +12,26 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import bindparam, func
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.db.reader import Source
 from shared.db.repositories.sign_requests import PATIENCE, REPEAT_WITHIN, SignOutcome, SignState, digest_of
-from shared.db.tables import sign_requests
+from shared.db.tables import bays, sign_requests
+
+_GIVEN: Final = ("id", "bay_id", "authority_kind", "profile", "requester", "csr", "csr_digest", "validity_seconds")
+_NEW: Final = {name: bindparam(f"new_{name}", type_=sign_requests.c[name].type) for name in _GIVEN}
+_ADD: Final = (
+    insert(sign_requests)
+    .from_select(
+        [*_GIVEN, "expires_at"],
+        select(*_NEW.values(), func.now() + bindparam("patience", PATIENCE))
+        .where(bays.c.id == _NEW["bay_id"])
+        .with_for_update(read=True, key_share=True, of=bays),
+    )
+    .on_conflict_do_nothing()
+)
 
 
 @dataclass(frozen=True)
@@ -50,6 +63,7 @@ class Standing:
     user_id: str
     status: str
     tls_disabled: bool
+    driver: str
     can_sign: bool
     """Whether there is an authority of that kind."""
     pem: str | None
@@ -58,7 +72,7 @@ class Standing:
 
 _STANDING: Final = """
 SELECT bays.id, bays.project_id, bays.user_id, bays.status, coalesce(bays.spec -> 'tls_disabled' = 'true', false),
-       signing.id IS NOT NULL, known.pem
+       bays.driver, signing.id IS NOT NULL, known.pem
 FROM bays
 LEFT JOIN LATERAL (
     SELECT authorities.id
@@ -107,22 +121,26 @@ async def standing(source: Source, project_id: str | None, bay: UUID | str, aski
 
 
 async def add_all(conn: AsyncConnection, requests: Sequence[NewRequest]) -> None:
-    """Write pending requests, which expire after `PATIENCE`; their ids go into the messages. Safe to repeat."""
+    """Write pending requests, which expire after `PATIENCE`; their ids go into the messages. Safe to repeat.
+
+    One whose bay is gone is not written, and does not keep the others from it. Without the lock a bay could go between
+    the look at it and the check of the foreign key, which would fail them all. The lock is the one that this check
+    takes itself: who deletes the bay now waits, and if they came first, we wait and then do not find it.
+    """
     rows = [
         {
-            "id": one.id,
-            "bay_id": one.bay_id,
-            "authority_kind": one.asking.authority_kind,
-            "profile": one.asking.profile,
-            "requester": one.asking.requester,
-            "csr": one.asking.csr,
-            "csr_digest": digest_of(one.asking.csr),
-            "validity_seconds": one.asking.validity_seconds,
+            "new_id": one.id,
+            "new_bay_id": one.bay_id,
+            "new_authority_kind": one.asking.authority_kind,
+            "new_profile": one.asking.profile,
+            "new_requester": one.asking.requester,
+            "new_csr": one.asking.csr,
+            "new_csr_digest": digest_of(one.asking.csr),
+            "new_validity_seconds": one.asking.validity_seconds,
         }
         for one in requests
     ]
-    new = insert(sign_requests).values(expires_at=func.now() + bindparam("patience", PATIENCE))
-    await conn.execute(new.on_conflict_do_nothing(), rows)
+    await conn.execute(_ADD, rows)
 
 
 async def outcomes(source: Source, ids: Sequence[UUID]) -> dict[UUID, SignOutcome]:

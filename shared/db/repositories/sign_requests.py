@@ -15,10 +15,10 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID, uuid4
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from shared.db.tables import certificates, sign_requests
+from shared.db.tables import sign_requests
 
 OWNER_PROFILE: Final = "owner"
 """Profile of a certificate that a bay's owner asks for: the subject as given (contract §5.2)."""
@@ -118,14 +118,3 @@ async def add(
         )
     )
     return request_id
-
-
-async def outcome(conn: AsyncConnection, request_id: UUID) -> SignOutcome | None:
-    """What has become of a request, None when it (or its bay) is gone."""
-    query = (
-        select(sign_requests.c.state, sign_requests.c.reason, certificates.c.pem)
-        .outerjoin(certificates, certificates.c.id == sign_requests.c.certificate_id)
-        .where(sign_requests.c.id == request_id)
-    )
-    row = (await conn.execute(query)).first()
-    return SignOutcome(SignState(row.state), row.reason, row.pem) if row else None

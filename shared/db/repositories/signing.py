@@ -1,20 +1,21 @@
 """How the authority decides sign requests: many at a time, each step one statement whatever their number.
 
-Who writes holds the rows of the requests first, always in the order of their ids, then the locks of their wishes in
-the order of those; certificates are changed only by who holds their request. So two replicas that take the same
-requests in different batches wait for one another and never for each other. Only Postgres's clock counts.
+Who writes holds the rows of the requests first, then the locks of their wishes; certificates are changed only by who
+holds their request. Nobody waits for a lock: what somebody else holds is left out of the batch, because their host may
+have lost its power a moment ago, and many others are in the batch. Only Postgres's clock counts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 from sqlalchemy import RowMapping, delete, exists, func, or_, select, text, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from shared.db.repositories.authorities import Authority
 from shared.db.repositories.sign_requests import REPEAT_WITHIN, CertificateState, SignRequest, SignState
@@ -85,27 +86,54 @@ _LOAD: Final = text("""
 """)
 
 
-async def lock(conn: AsyncConnection, requests: Collection[SignRequest]) -> dict[UUID, bool]:
-    """Hold those of the requests that are pending, until the transaction ends, and for each whether it is overdue.
+@asynccontextmanager
+async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """A transaction of the sign path. Should it come to wait for a lock after all, it fails after 2 s."""
+    async with engine.begin() as conn:
+        await conn.execute(_IMPATIENT)
+        yield conn
 
-    Held is also every other request for the same wish: two requests for one CSR lie in two rows.
+
+_IMPATIENT: Final = text("SET LOCAL lock_timeout = '2s'")
+
+
+@dataclass(frozen=True)
+class Held:
+    """What of some requests a transaction holds until it ends."""
+
+    overdue: dict[UUID, bool]
+    """Those that are pending, each with whether its time is over."""
+    elsewhere: frozenset[UUID]
+    """Those that somebody else holds, or whose wish or bay; or they are gone."""
+
+
+async def lock(conn: AsyncConnection, requests: Collection[SignRequest]) -> Held:
+    """Hold the requests, and with each its wish: two requests for one CSR lie in two rows.
+
+    Their bays are held, too, because a certificate's row refers to its bay, and its insertion would wait there.
     """
     rows = (await conn.execute(_LOCK, {"ids": [one.id for one in requests]})).all()
     pending = {row.id: bool(row.overdue) for row in rows if row.state == SignState.PENDING.value}
-    if wishes := {":".join(map(str, one.wish)) for one in requests if one.id in pending}:
-        await conn.execute(_LOCK_WISHES, {"wishes": list(wishes)})
-    return pending
+    wishes = {one.id: ":".join(map(str, one.wish)) for one in requests if one.id in pending}
+    ours = set(await conn.scalars(_LOCK_WISHES, {"wishes": list(set(wishes.values()))})) if wishes else set()
+    elsewhere = {one.id for one in requests} - {row.id for row in rows}
+    elsewhere |= {request_id for request_id, wish in wishes.items() if wish not in ours}
+    overdue = {request_id: late for request_id, late in pending.items() if request_id not in elsewhere}
+    return Held(overdue, frozenset(elsewhere))
 
 
 _LOCK: Final = text("""
-    SELECT id, state, expires_at <= now() AS overdue
-    FROM sign_requests WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE
+    SELECT sign_requests.id, sign_requests.state, expires_at <= now() AS overdue
+    FROM sign_requests JOIN bays ON bays.id = sign_requests.bay_id
+    WHERE sign_requests.id = ANY(CAST(:ids AS uuid[]))
+    FOR UPDATE OF sign_requests SKIP LOCKED FOR KEY SHARE OF bays SKIP LOCKED
 """)
 _LOCK_WISHES: Final = text("""
-    WITH keys AS MATERIALIZED (
-        SELECT DISTINCT hashtextextended(wish, 0) AS key FROM unnest(CAST(:wishes AS text[])) AS wish ORDER BY key
+    WITH tried AS MATERIALIZED (
+        SELECT wish, pg_try_advisory_xact_lock(hashtextextended(wish, 0)) AS ours
+        FROM unnest(CAST(:wishes AS text[])) AS wish
     )
-    SELECT pg_advisory_xact_lock(key) FROM keys
+    SELECT wish FROM tried WHERE ours
 """)
 
 
@@ -220,23 +248,41 @@ class Issued:
     certificate: Certificate
     pem: str
 
+    @property
+    def owner_id(self) -> UUID:
+        """The request that the certificate was recorded for."""
+        return self.certificate.sign_request_id or self.request_id
 
-async def complete(conn: AsyncConnection, issued: Sequence[Issued]) -> set[UUID]:
-    """The certificates are issued, and so are the requests that wait for them; the ids of those that are signed now.
+
+@dataclass(frozen=True)
+class Completed:
+    """What has become of requests whose certificates were to be issued."""
+
+    signed: frozenset[UUID]
+    elsewhere: frozenset[UUID]
+    """Somebody else holds these, or they are gone; nothing was changed."""
+
+
+async def complete(conn: AsyncConnection, issued: Sequence[Issued]) -> Completed:
+    """The certificates are issued, and so are the requests that wait for them.
 
     Of two who finish the same intent the first one writes; both made the same bytes. A request whose certificate was
     abandoned meanwhile stays pending and is decided anew.
     """
-    pairs = {(one.request_id, one.certificate.id) for one in issued}
-    pairs |= {(one.certificate.sign_request_id or one.request_id, one.certificate.id) for one in issued}
-    requests, made = [one for one, _ in pairs], [one for _, one in pairs]
-    await conn.execute(_LOCK, {"ids": requests})
-    pems = {one.certificate.id: one.pem for one in issued}
+    ids = {one.request_id for one in issued} | {one.owner_id for one in issued}
+    held = set(await conn.scalars(_HOLD, {"ids": list(ids)}))
+    ours = [one for one in issued if {one.request_id, one.owner_id} <= held]
+    pairs = {(one.request_id, one.certificate.id) for one in ours} | {
+        (one.owner_id, one.certificate.id) for one in ours
+    }
+    pems = {one.certificate.id: one.pem for one in ours}
     await conn.execute(_ISSUE, {"ids": list(pems), "pems": list(pems.values())})
-    signed = await conn.execute(_SIGNED, {"requests": requests, "certificates": made})
-    return set(signed.scalars())
+    columns = {"requests": [one for one, _ in pairs], "certificates": [one for _, one in pairs]}
+    signed = await conn.scalars(_SIGNED, columns)
+    return Completed(frozenset(signed), frozenset(one.request_id for one in issued if one not in ours))
 
 
+_HOLD: Final = text("SELECT id FROM sign_requests WHERE id = ANY(CAST(:ids AS uuid[])) FOR UPDATE SKIP LOCKED")
 _ISSUE: Final = text("""
     WITH issued AS (
         UPDATE certificates SET state = 'issued', pem = new.pem
@@ -256,11 +302,13 @@ _SIGNED: Final = text("""
 """)
 
 
-async def unfinished(conn: AsyncConnection, grace: timedelta, limit: int) -> list[UUID]:
-    """Requests at least `grace` old that need a hand: still in time, or with a recorded intent (those never expire).
+async def unfinished(conn: AsyncConnection, grace: timedelta, limit: int, oldest: timedelta | None) -> list[UUID]:
+    """Requests at least `grace` old, and `oldest` at most if it is given, that need a hand: still in time, or with a
+    recorded intent (those never expire).
 
     Newest first, because somebody may still wait for them. Those of nodes come by their attestation.
     """
+    young = [] if oldest is None else [sign_requests.c.created_at > func.now() - oldest]
     query = (
         select(sign_requests.c.id)
         .where(
@@ -268,6 +316,7 @@ async def unfinished(conn: AsyncConnection, grace: timedelta, limit: int) -> lis
             sign_requests.c.attestation_id.is_(None),
             sign_requests.c.created_at <= func.now() - grace,
             or_(sign_requests.c.expires_at > func.now(), _HAS_INTENT),
+            *young,
         )
         .order_by(sign_requests.c.created_at.desc())
         .limit(limit)

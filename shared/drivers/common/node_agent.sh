@@ -208,19 +208,24 @@ look() {
 # Whether an operation runs on the bay, by the first of these answers that is there: then others wait for this node.
 during_operation() {
     for answer in "$@"; do
-        [ ! -s "$answer" ] || { [ "$(jq -r .operation_active "$answer" 2>/dev/null)" = true ] && return; return 1; }
+        [ -s "$answer" ] || continue
+        [ "$(jq -r .operation_active "$answer" 2>/dev/null)" = true ]
+        return
     done
     return 1
 }
 
-# The timer fires 3 min after the last run; up to 4 more are waited here, so that nodes of a bay do not come together.
+# Up to 4 min, so that the nodes of a bay do not come together.
+scatter() { [ -n "${JEROBOAM_NOW:-}" ] || sleep $(($(od -An -N2 -tu2 /dev/urandom) % 240)); }
+
+# The timer fires 3 min after the last run. While others wait for this node it looks again and again, for 15 min at most:
+# the unit's own limit is 30, and a look that waits in vain for everything may take the other half.
 # Each look has a shell of its own: whatever ends it is reported, and the next one tries again.
 run() {
+    end=$(($(date +%s) + 900))
     settle & # what a reboot cut short is not kept waiting
     wait $! || :
-    [ -n "${JEROBOAM_NOW:-}" ] || during_operation "$STATE/wanted.json" ||
-        sleep $(($(od -An -N2 -tu2 /dev/urandom) % 240))
-    end=$(($(date +%s) + 1200)) # the unit's own limit is 30 min
+    during_operation "$STATE/wanted.json" || scatter
     while :; do
         rm -rf "$STATE/agent-error" "$WORK/away" "$WORK/wanted" "$WORK/set"
         code=0 problem=
@@ -228,8 +233,10 @@ run() {
         wait $! || code=1
         [ "$code" = 0 ] || problem=$(trouble)
         [ -e "$WORK/away" ] || report "$problem"
-        during_operation "$WORK/wanted" "$STATE/wanted.json" && [ "$(date +%s)" -lt "$end" ] || break
+        during_operation "$WORK/wanted" "$STATE/wanted.json" || break
+        [ ! -e "$WORK/away" ] || scatter # the operation may be over since, and all of them wait for the API
         sleep "${JEROBOAM_AGAIN:-15}"
+        [ "$(date +%s)" -lt "$end" ] || break
     done
     return "$code"
 }

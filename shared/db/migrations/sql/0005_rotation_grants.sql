@@ -3,6 +3,7 @@
 GRANT SELECT, INSERT, UPDATE, DELETE ON authority_rotations, rotation_turns TO jb_certs;
 GRANT SELECT, UPDATE (target) ON authority_rotations TO jb_api;
 GRANT SELECT ON rotation_turns TO jb_api;
+GRANT UPDATE (deadline) ON operations TO jb_api;
 GRANT SELECT ON authority_rotations TO jb_provisioner;
 GRANT SELECT ON node_reports TO jb_certs;
 

@@ -74,6 +74,7 @@ class Config:
         self.node: str = init["nodeRegistration"]["name"]
         self.address: str = init["localAPIEndpoint"]["advertiseAddress"]
         self.port: int = init["localAPIEndpoint"]["bindPort"]
+        self.patches: str = init.get("patches", {}).get("directory", "")
         self.certificates: str = self.cluster["certificatesDir"]
         need(isinstance(self.port, int), f"bindPort {self.port!r} is no number")
 
@@ -99,7 +100,7 @@ class Config:
             "apiVersion": "v1",
             "kind": "Pod",
             "metadata": {
-                "labels": {"component": name, "tier": "control-plane"},
+                "labels": {"component": name, "tier": "control-plane", **self._more_labels(name)},
                 "name": name,
                 "namespace": "kube-system",
             },
@@ -113,6 +114,15 @@ class Config:
         unfinished.touch(0o600)
         unfinished.write_text(yaml.safe_dump(pod))
         unfinished.rename(MANIFESTS / f"{name}.yaml")
+
+    def _more_labels(self, name: str) -> dict[str, str]:
+        """Those of the patch for this pod, which is all that patches are for here."""
+        path = Path(self.patches, f"{name}+strategic.yaml")
+        if not self.patches or not path.exists():
+            return {}
+        patch = yaml.safe_load(readable(str(path)).read_text())
+        need(set(patch) == {"metadata"} and set(patch["metadata"]) == {"labels"}, f"{path} patches more than labels")
+        return dict(patch["metadata"]["labels"])
 
 
 def _etcd(config: Config) -> dict[str, str]:
