@@ -3,8 +3,9 @@
     python -m scripts.test            all suites
     python -m scripts.test kill e2e   these suites
 
-A suite that fails does not stop the others; the exit code is 1 when any failed. A suite that could not run on this
-machine prints its reason as `NOT RUN: suite (reason)` in the last lines; it never passes in silence.
+Suites that leave a core idle go two at a time; what such a one prints comes at its end. A suite that fails does not
+stop the others; the exit code is 1 when any failed. A suite that could not run on this machine prints its reason as
+`NOT RUN: suite (reason)` in the last lines; it never passes in silence.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import groupby
 
 PYTHON = sys.executable
 BIN = PYTHON.rsplit("/", 1)[0]
@@ -31,6 +35,8 @@ class Suite:
 
     name: str
     command: tuple[str, ...]
+    light: bool = False
+    """Whether it leaves a core idle, so that it may run beside another such suite that stands next to it."""
 
 
 @dataclass(frozen=True)
@@ -62,24 +68,24 @@ SUITES = (
     Suite("format", (f"{BIN}/ruff", "format", "--check", ".")),
     Suite("types", (f"{BIN}/mypy", "shared", "services", "cloudsim", "scripts", "benchmarks", "tests")),
     Suite("layers", (f"{BIN}/lint-imports", "--no-logo")),
-    Suite("domain", _pytest("tests/domain", "tests/contracts", "tests/house")),
-    Suite("runtime", _pytest("tests/runtime", *NO_CLOUD)),
+    Suite("api", _pytest("tests/api"), light=True),
+    Suite("domain", _pytest("tests/domain", "tests/contracts", "tests/house"), light=True),
+    Suite("certs", _pytest("tests/certs", *NO_CLOUD), light=True),
+    Suite("bus", _pytest("tests/bus"), light=True),
+    Suite("database", _pytest("tests/db", "tests/worker"), light=True),
+    Suite("openstack", _pytest("tests/openstack"), light=True),
+    Suite("cloudsim", _pytest("tests/cloudsim"), light=True),
+    Suite("runtime", _pytest("tests/runtime", *NO_CLOUD), light=True),
+    Suite("guide", _pytest("tests/guide", "--timeout=300"), light=True),
+    Suite("fuzz", _pytest("tests/fuzz"), light=True),
     Suite("drivers", _pytest("tests/drivers", "--numprocesses=2")),
     Suite("payloads", _pytest("tests/payloads", "--timeout=300", "--numprocesses=2", "--dist=loadscope")),
-    Suite("cloudsim", _pytest("tests/cloudsim")),
-    Suite("openstack", _pytest("tests/openstack")),
-    Suite("database", _pytest("tests/db", "tests/worker")),
-    Suite("bus", _pytest("tests/bus")),
-    Suite("certs", _pytest("tests/certs", *NO_CLOUD)),
-    Suite("api", _pytest("tests/api")),
-    Suite("guide", _pytest("tests/guide", "--timeout=300")),
-    Suite("fuzz", _pytest("tests/fuzz")),
     Suite("e2e", _pytest("tests/e2e", "--timeout=600", "--numprocesses=3", "--dist=worksteal")),
-    Suite("clients", _pytest("tests/clients", "--timeout=300")),
-    Suite("tempest", (PYTHON, "-m", "tests.tempest")),
     Suite("kill", _pytest("tests/kill", "--timeout=600", "--numprocesses=3", "--dist=worksteal")),
-    Suite("deploy", _pytest("tests/deploy")),
-    Suite("pairwise", _pytest("tests/pairwise", "--timeout=300")),
+    Suite("clients", _pytest("tests/clients", "--timeout=300"), light=True),
+    Suite("tempest", (PYTHON, "-m", "tests.tempest"), light=True),
+    Suite("deploy", _pytest("tests/deploy"), light=True),
+    Suite("pairwise", _pytest("tests/pairwise", "--timeout=300"), light=True),
     Suite("native", _pytest("tests/native", "--timeout=300")),
     Suite("nodes", _pytest("tests/nodes", "--timeout=600")),
     Suite(
@@ -90,16 +96,34 @@ SUITES = (
 
 
 def run(suite: Suite) -> Result:
-    """Run one suite, showing its output as it comes."""
-    print(f"\n──── {suite.name} ────", flush=True)
+    """Run one suite, showing its output as it comes, or at its end where another runs beside it."""
+    if not suite.light:
+        print(_headline(suite), flush=True)
     began = time.monotonic()
     process = subprocess.Popen(suite.command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     lines: list[str] = []
     assert process.stdout is not None
     for line in process.stdout:
-        print(line, end="", flush=True)
+        if not suite.light:
+            print(line, end="", flush=True)
         lines.append(line)
-    return Result(suite, process.wait(), time.monotonic() - began, "".join(lines))
+    result = Result(suite, process.wait(), time.monotonic() - began, "".join(lines))
+    if suite.light:
+        print(f"{_headline(suite)}\n{result.output}", end="", flush=True)
+    return result
+
+
+def run_all(suites: Iterable[Suite]) -> list[Result]:
+    """Run them in their order, light neighbours two at a time."""
+    results: list[Result] = []
+    for light, group in groupby(suites, key=lambda suite: suite.light):
+        with ThreadPoolExecutor(2 if light else 1) as lanes:
+            results += lanes.map(run, group)
+    return results
+
+
+def _headline(suite: Suite) -> str:
+    return f"\n──── {suite.name} ────"
 
 
 def report(results: list[Result]) -> int:
@@ -127,7 +151,7 @@ def main() -> int:
     if unknown:
         print(f"No such suite: {', '.join(sorted(unknown))}. There are: {', '.join(s.name for s in SUITES)}")
         return 2
-    return report([run(suite) for suite in SUITES if not wanted or suite.name in wanted])
+    return report(run_all(suite for suite in SUITES if not wanted or suite.name in wanted))
 
 
 if __name__ == "__main__":
