@@ -63,7 +63,7 @@ def main() -> None:
         lifespan="on",
         server_header=False,
         proxy_headers=False,
-        # Longer than clients and proxies keep an idle connection (httpx 5 s, nginx 60): who closes first must not be the
+        # Longer than clients and proxies keep an idle connection (httpx 5 s, nginx 60): who closes must not be the
         # one that a request is just on its way to.
         timeout_keep_alive=65,
         timeout_graceful_shutdown=15,
