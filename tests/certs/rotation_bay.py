@@ -179,7 +179,8 @@ class Bay:
     async def turns(self) -> dict[str, tuple[Phase, int]]:
         """Phase and target of every turn there is."""
         async with self.gateway.connect() as conn:
-            found = await rotations.turns(conn, self.world.bay_id)
+            nodes = await rotations.progress(conn, self.world.bay_id)
+            found = {one.server_id: one.turn for one in nodes if one.turn is not None}
         return {one.server_id: (one.phase, one.target) for one in found.values()}
 
     async def signing(self) -> int:

@@ -164,13 +164,6 @@ async def end(conn: AsyncConnection, bay_id: UUID) -> None:
     await audit(conn, bay_id, "rotation ended")
 
 
-async def turns(conn: AsyncConnection, bay_id: UUID) -> dict[str, Turn]:
-    """How far each node may go, by server id."""
-    table = rotation_turns.c
-    query = select(table.server_id, table.phase, table.target).where(table.bay_id == bay_id)
-    return {row.server_id: Turn(row.server_id, Phase(row.phase), row.target) for row in await conn.execute(query)}
-
-
 async def turn_of(conn: AsyncConnection, bay_id: UUID, server_id: str) -> Turn | None:
     """How far one node may go."""
     table = rotation_turns.c
