@@ -88,6 +88,86 @@ class BayResized(OperationMessage):
     owner: ClassVar[str] = "provisioner"
 
 
+class BayMastersResizeRequested(OperationMessage):
+    """Another number of masters is wanted; they come and go one at a time."""
+
+    name: ClassVar[str] = "bay.masters.resize.requested"
+    version: ClassVar[int] = 1
+    owner: ClassVar[str] = "api"
+
+
+class BayMastersResized(OperationMessage):
+    """The bay has its new number of masters."""
+
+    name: ClassVar[str] = "bay.masters.resized"
+    version: ClassVar[int] = 1
+    owner: ClassVar[str] = "provisioner"
+
+
+class BayHealRequested(OperationMessage):
+    """A node is unhealthy; it is to be restarted, and if that does not help replaced."""
+
+    name: ClassVar[str] = "bay.heal.requested"
+    version: ClassVar[int] = 1
+    owner: ClassVar[str] = "scaler"
+
+
+class BayHealRebooted(OperationMessage):
+    """The unhealthy node was restarted; whether it recovers can be watched."""
+
+    name: ClassVar[str] = "bay.heal.rebooted"
+    version: ClassVar[int] = 1
+    owner: ClassVar[str] = "provisioner"
+
+
+class BayHealPlanned(OperationMessage):
+    """The node did not recover and is drained as far as it can be; the stack can be updated."""
+
+    name: ClassVar[str] = "bay.heal.planned"
+    version: ClassVar[int] = 1
+    owner: ClassVar[str] = "scaler"
+
+
+class BayHealed(OperationMessage):
+    """The node is well again, or another stands in its place."""
+
+    name: ClassVar[str] = "bay.healed"
+    version: ClassVar[int] = 1
+    owner: ClassVar[str] = "provisioner"
+
+
+class BayUpgradeRequested(OperationMessage):
+    """The bay is to be moved to another baymodel, a few nodes at a time."""
+
+    name: ClassVar[str] = "bay.upgrade.requested"
+    version: ClassVar[int] = 1
+    owner: ClassVar[str] = "api"
+
+
+class BayUpgradeGrown(OperationMessage):
+    """New nodes of an upgrade stand; old ones can be drained when they are well."""
+
+    name: ClassVar[str] = "bay.upgrade.grown"
+    version: ClassVar[int] = 1
+    owner: ClassVar[str] = "provisioner"
+
+
+class BayUpgradeDrained(OperationMessage):
+    """Old nodes of an upgrade are drained; they can be removed."""
+
+    name: ClassVar[str] = "bay.upgrade.drained"
+    version: ClassVar[int] = 1
+    owner: ClassVar[str] = "scaler"
+
+
+class BayUpgraded(OperationMessage):
+    """All nodes of the bay are of the new baymodel."""
+
+    name: ClassVar[str] = "bay.upgraded"
+    version: ClassVar[int] = 1
+    owner: ClassVar[str] = "provisioner"
+
+
 class BayCredentialsRotationRequested(OperationMessage):
     """The bay's nodes are to get another cloud credential, which is made and sealed already."""
 

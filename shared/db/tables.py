@@ -21,7 +21,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects.postgresql import UUID
+from sqlalchemy.dialects.postgresql import JSONB, UUID
 
 from shared.db.certificate_tables import (
     attestations,
@@ -34,12 +34,21 @@ from shared.db.certificate_tables import (
     sign_requests,
 )
 from shared.db.columns import bay_column, created, id_column, json_column, metadata, now
+from shared.db.scaling_tables import (
+    bay_checks,
+    drained_nodes,
+    node_health,
+    node_pools,
+    scaling_decisions,
+    scaling_policies,
+)
 
 __all__ = [
     "attestations",
     "authorities",
     "authority_keys",
     "authority_rotations",
+    "bay_checks",
     "bay_history",
     "baymodels",
     "bays",
@@ -47,7 +56,10 @@ __all__ = [
     "certificates",
     "cloud_credentials",
     "dead_letters",
+    "drained_nodes",
     "metadata",
+    "node_health",
+    "node_pools",
     "node_reports",
     "nodegroups",
     "nodes",
@@ -56,6 +68,8 @@ __all__ = [
     "outbox",
     "quotas",
     "rotation_turns",
+    "scaling_decisions",
+    "scaling_policies",
     "services",
     "sign_requests",
     "stack_renders",
@@ -123,6 +137,7 @@ bays = Table(
     Column("updated_at", DateTime(timezone=True)),
     Column("stack_seen", Text),
     Column("forced", Boolean, nullable=False, server_default=text("false")),
+    Column("pools_made", Integer, nullable=False, server_default=text("0")),
     CheckConstraint("wanted IN ('present', 'gone')", name="bays_wanted"),
     CheckConstraint("node_count >= 0 AND master_count >= 1", name="bays_counts"),
     CheckConstraint("health_status IN ('HEALTHY', 'UNHEALTHY', 'UNKNOWN')", name="bays_health"),
@@ -143,12 +158,24 @@ nodegroups = Table(
     Column("max_node_count", Integer),
     json_column("node_labels"),
     json_column("node_taints", "[]"),
+    Column("node_count", Integer),
+    Column("flavor_id", Text),
+    Column("image_id", Text),
+    Column("docker_volume_size", Integer),
+    Column("labels", JSONB),
+    json_column("labels_added"),
+    json_column("labels_overridden"),
+    json_column("labels_skipped"),
+    Column("merge_labels", Boolean, nullable=False, server_default=text("false")),
+    Column("wanted", Text, nullable=False, server_default="present"),
     created(),
     Column("updated_at", DateTime(timezone=True)),
+    CheckConstraint("node_count >= 0", name="nodegroups_count"),
+    CheckConstraint("wanted IN ('present', 'gone')", name="nodegroups_wanted"),
     UniqueConstraint("bay_id", "name", name="nodegroups_one_of_a_name"),
     CheckConstraint("min_node_count >= 0 AND max_node_count >= min_node_count", name="nodegroups_range"),
 )
-"""The groups of nodes. Counts, status and addresses of the two default ones are those of their bay."""
+"""The groups of nodes. Counts, attributes, status and addresses of the two default ones are those of their bay."""
 
 quotas = Table(
     "quotas",
@@ -274,6 +301,7 @@ stack_renders = Table(
     metadata,
     bay_column(primary_key=True),
     Column("generation", Integer, primary_key=True),
+    Column("pool", Integer, primary_key=True, server_default=text("0")),
     Column("driver", Text, nullable=False),
     Column("template", Text, nullable=False),
     json_column("files"),
@@ -292,6 +320,7 @@ nodes = Table(
     Column("name", Text, nullable=False),
     Column("address", Text, nullable=False),
     Column("private_address", Text, nullable=False),
+    Column("pool", Integer, nullable=False, server_default=text("0")),
     created(),
 )
 

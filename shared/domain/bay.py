@@ -69,10 +69,14 @@ class Node:
     server_id: str
     role: str
     position: int
-    """Its index in the Heat group, never used twice."""
+    """Its place in its pool: shard and index in the Heat group (`shards.place`), never used twice."""
     name: str
     address: str
     private_address: str
+    pool: int = 0
+    """Which of the bay's pools of stacks it stands in (shared.domain.shards)."""
+    nodegroup: str = ""
+    """The name of its nodegroup; empty for one that is not read from the database."""
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ class OperationKind(StrEnum):
     CREATE = "create"
     UPDATE = "update"
     RESIZE = "resize"
+    RESIZE_MASTERS = "resize_masters"
     UPGRADE = "upgrade"
     ROTATE_CA = "rotate_ca"
     ROTATE_CREDENTIALS = "rotate_credentials"
@@ -126,6 +127,7 @@ FLOWS: dict[OperationKind, Flow] = {
             OperationKind.RESIZE,
             (
                 Step("resize.plan", _R, "Choose the nodes that leave"),
+                Step("resize.drain", _R, "Move the work away from the nodes that leave"),
                 Step("resize.stack", _P, "Change the Heat stack"),
                 Step("resize.follow", _P, "Wait for Heat to add or remove servers"),
                 Step("resize.shards", _P, "Change the further stacks of a large bay"),
@@ -136,6 +138,58 @@ FLOWS: dict[OperationKind, Flow] = {
             requested="bay.resize.requested",
             finished="bay.resized",
             handovers={(_R, _P): "bay.resize.planned"},
+        ),
+        Flow(
+            OperationKind.RESIZE_MASTERS,
+            # The first four are gone through once for every master that comes or goes.
+            (
+                Step("resize_masters.leave", _P, "Have the master that leaves take leave of the others"),
+                Step("resize_masters.stack", _P, "Change the Heat stack by one master"),
+                Step("resize_masters.follow", _P, "Wait for Heat to add or remove the master"),
+                Step("resize_masters.join", _P, "Wait for the new master to work with the others"),
+                Step("resize_masters.collect", _P, "Record addresses and servers"),
+            ),
+            done=BayEvent.UPDATED,
+            broke=BayEvent.UPDATE_BROKE,
+            requested="bay.masters.resize.requested",
+            finished="bay.masters.resized",
+            handovers={},
+        ),
+        Flow(
+            OperationKind.HEAL,
+            # When a restart was enough, what comes after has nothing to do.
+            (
+                Step("heal.reboot", _P, "Restart the unhealthy server"),
+                Step("heal.watch", _R, "Wait whether it recovers"),
+                Step("heal.drain", _R, "Move the work away from the unhealthy node"),
+                Step("heal.stack", _P, "Replace the server in the Heat stack"),
+                Step("heal.follow", _P, "Wait for Heat to make the new server"),
+                Step("heal.shards", _P, "Change the further stacks of a large bay"),
+                Step("heal.collect", _P, "Record addresses and servers"),
+            ),
+            done=BayEvent.UPDATED,
+            broke=BayEvent.UPDATE_BROKE,
+            requested="bay.heal.requested",
+            finished="bay.healed",
+            handovers={(_P, _R): "bay.heal.rebooted", (_R, _P): "bay.heal.planned"},
+        ),
+        Flow(
+            OperationKind.UPGRADE,
+            # From "grow" to "shrink" it is gone through once for every batch of nodes.
+            (
+                Step("upgrade.render", _P, "Render the Heat template of the new baymodel"),
+                Step("upgrade.masters", _P, "Replace the masters, one after the other"),
+                Step("upgrade.grow", _P, "Build the next new nodes"),
+                Step("upgrade.settle", _R, "Wait for the new nodes to be well"),
+                Step("upgrade.drain", _R, "Move the work away from the nodes that they replace"),
+                Step("upgrade.shrink", _P, "Remove the nodes that were replaced"),
+                Step("upgrade.collect", _P, "Record addresses, servers and the new baymodel"),
+            ),
+            done=BayEvent.UPDATED,
+            broke=BayEvent.UPDATE_BROKE,
+            requested="bay.upgrade.requested",
+            finished="bay.upgraded",
+            handovers={(_P, _R): "bay.upgrade.grown", (_R, _P): "bay.upgrade.drained"},
         ),
         Flow(
             OperationKind.ROTATE_CREDENTIALS,

@@ -20,6 +20,7 @@ MOST_QUEUED: Final = 16
 
 DEFAULT_WORKERS: Final = "default-worker"
 """The nodegroup that `node_count` of a bay counts, and that a resize without a nodegroup means."""
+DEFAULT_MASTERS: Final = "default-master"
 
 Busy = Literal["queue", "refuse"]
 """What becomes of a request while another is under way: it waits, or it is refused as Magnum refuses it."""
@@ -33,6 +34,7 @@ class Door(StrEnum):
     ROTATE_CA = "Rotating the certificate authority of"
     RESIZE = "Resizing"
     UPGRADE = "Upgrading"
+    HEAL = "Healing"
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Live:
 
 _STANDS = frozenset({BayStatus.CREATE_COMPLETE, BayStatus.UPDATE_COMPLETE})
 _PUSHES_AGAIN = frozenset({BayStatus.UPDATE_IN_PROGRESS, BayStatus.UPDATE_FAILED})
-_REPAIRS = frozenset({Door.ROTATE, Door.ROTATE_CA})
+_REPAIRS = frozenset({Door.ROTATE, Door.ROTATE_CA, Door.HEAL})
 _UNDER_WAY = frozenset({BayStatus.CREATE_IN_PROGRESS, BayStatus.UPDATE_IN_PROGRESS})
 
 
@@ -61,7 +63,7 @@ def takes(door: Door, status: BayStatus, busy: Busy) -> bool:
 
     A resize is taken after a failed change too, so that an autoscaler can push again; other changes are not
     (docs/decisions/0007), but for rotations: that of the credential may be what repairs the bay, and that of the
-    authority is finished or undone by asking again.
+    authority is finished or undone by asking again; and healing is what repairs it.
     """
     return (
         status in _STANDS

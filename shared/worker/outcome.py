@@ -44,7 +44,10 @@ class Wait:
 
 @dataclass(frozen=True)
 class Back:
-    """Go back to an earlier step of the same service, after `seconds`, so that two steps never chase each other."""
+    """Go to another step of the flow than the next one, after `seconds`, so that two steps never chase each other.
+
+    To one of another service only where the flow has a message for that hand-over.
+    """
 
     step: str
     seconds: float

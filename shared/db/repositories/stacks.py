@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import ColumnElement, delete, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -17,6 +17,8 @@ from shared.db.tables import (
     bays,
     cloud_credentials,
     node_credentials,
+    node_pools,
+    nodegroups,
     nodes,
     stack_renders,
     tombstones,
@@ -88,19 +90,28 @@ async def replace_nodes(conn: AsyncConnection, bay_id: UUID, found: Sequence[Nod
     for table in (nodes, node_credentials):
         await conn.execute(delete(table).where(table.c.bay_id == bay_id, table.c.server_id.not_in(ids)))
     for node in found:
-        values = {"bay_id": bay_id, **vars(node)}
-        statement = pg_insert(nodes).values(values)
-        await conn.execute(statement.on_conflict_do_update(index_elements=["bay_id", "server_id"], set_=vars(node)))
+        own = {name: value for name, value in vars(node).items() if name != "nodegroup"}
+        statement = pg_insert(nodes).values(bay_id=bay_id, **own)
+        await conn.execute(statement.on_conflict_do_update(index_elements=["bay_id", "server_id"], set_=own))
 
 
-async def nodes_of(conn: AsyncConnection, bay_id: UUID) -> list[Node]:
-    """The bay's servers by role and position."""
+async def nodes_of(conn: AsyncConnection, bay_id: UUID, nodegroup: str | None = None) -> list[Node]:
+    """The bay's servers by role, pool and position; of one nodegroup where it is named."""
     table = nodes.c
+    of_pool = (node_pools.c.bay_id == table.bay_id) & (node_pools.c.number == table.pool)
+    group = func.coalesce(nodegroups.c.name, func.concat("default-", table.role))
+    columns = ("server_id", "role", "position", "name", "address", "private_address", "pool")
+    wanted: list[ColumnElement[Any]] = [*(table[name] for name in columns), group]
     query = (
-        select(table.server_id, table.role, table.position, table.name, table.address, table.private_address)
+        select(*wanted)
+        .select_from(nodes)
+        .outerjoin(node_pools, of_pool & (table.role == "worker"))
+        .outerjoin(nodegroups, nodegroups.c.id == node_pools.c.nodegroup_id)
         .where(table.bay_id == bay_id)
-        .order_by(table.role, table.position)
+        .order_by(table.role, table.pool, table.position)
     )
+    if nodegroup is not None:
+        query = query.where(group == nodegroup)
     return [Node(*row) for row in await conn.execute(query)]
 
 

@@ -1,15 +1,12 @@
-"""The steps of bay operations that are ours."""
+"""Choosing the nodes that leave."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
-from typing import Final
 
 from services.scaler.factory import Deps
 from shared.db.repositories import stacks
 from shared.domain.queue import named_of, node_count_of
 from shared.domain.scaling import leaving
-from shared.worker.outcome import Broke, Done, Outcome, StepContext, StepFunction
+from shared.worker.outcome import Broke, Done, Outcome, StepContext
 
 
 async def plan_resize(ctx: StepContext[Deps]) -> Outcome:
@@ -23,6 +20,3 @@ async def plan_resize(ctx: StepContext[Deps]) -> Outcome:
     except ValueError as error:
         return Broke(f"The nodes that leave could not be chosen: {error}")
     return Done(memo={"remove": chosen})
-
-
-STEPS: Final[Mapping[str, StepFunction[Deps]]] = {"resize.plan": plan_resize}

@@ -1,0 +1,56 @@
+"""Pools: nodes of a bay that have stacks of their own beside the bay's first (shared.domain.shards).
+
+A further nodegroup has one, and so has every group after an upgrade; the newest pool of a group is where it grows. Pool
+0, the workers of the bay's first stack and its shards, is the default group's and has no row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared.db.tables import bays, node_pools, nodegroups
+
+
+@dataclass(frozen=True)
+class Pool:
+    """A row of `node_pools`."""
+
+    number: int
+    nodegroup: str
+    """The name of the group whose nodes it has."""
+    generation: int
+    """Of the bay, when it was made: what its stacks were rendered to is kept by this and its number."""
+
+
+async def make(conn: AsyncConnection, bay_id: UUID, nodegroup_id: UUID, generation: int) -> int:
+    """Give a nodegroup a pool; its number. The caller holds the bay's lock."""
+    number = await conn.scalar(
+        update(bays).where(bays.c.id == bay_id).values(pools_made=bays.c.pools_made + 1).returning(bays.c.pools_made)
+    )
+    if number is None:
+        raise ValueError(f"bay {bay_id} is gone")
+    values = {"bay_id": bay_id, "number": number, "nodegroup_id": nodegroup_id, "generation": generation}
+    await conn.execute(insert(node_pools).values(values))
+    return int(number)
+
+
+async def of_bay(conn: AsyncConnection, bay_id: UUID, nodegroup: str | None = None) -> list[Pool]:
+    """The bay's pools but pool 0, or those of one group, the oldest first."""
+    query = (
+        select(node_pools.c.number, nodegroups.c.name, node_pools.c.generation)
+        .join(nodegroups, nodegroups.c.id == node_pools.c.nodegroup_id)
+        .where(node_pools.c.bay_id == bay_id)
+        .order_by(node_pools.c.number)
+    )
+    if nodegroup is not None:
+        query = query.where(nodegroups.c.name == nodegroup)
+    return [Pool(*row) for row in await conn.execute(query)]
+
+
+async def remove(conn: AsyncConnection, bay_id: UUID, number: int) -> None:
+    """Forget a pool whose stacks are gone."""
+    await conn.execute(delete(node_pools).where(node_pools.c.bay_id == bay_id, node_pools.c.number == number))
