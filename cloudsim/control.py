@@ -12,6 +12,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from cloudsim.auth import world_of
+from cloudsim.coe.control import router as coe_router
 from cloudsim.errors import ApiFault
 from cloudsim.faults import Rule, lose_stack
 from cloudsim.http import Body, answer, empty
@@ -35,6 +36,7 @@ async def loopback(request: Request) -> None:
 
 
 router = APIRouter(prefix="/control", dependencies=[Depends(loopback)])
+router.include_router(coe_router, prefix="/coe")
 
 
 class _Strict(BaseModel):
@@ -63,15 +65,6 @@ class ServerStatus(_Strict):
     """How a server is, in Nova's words."""
 
     status: Literal["ACTIVE", "ERROR", "SHUTOFF", "PAUSED", "SUSPENDED", "SHELVED_OFFLOADED"]
-
-
-class Coe(_Strict):
-    """A COE endpoint to open."""
-
-    address: str
-    port: int = Field(ge=0, le=65535)
-    coe: str = "kubernetes"
-    nodes: list[str] = []
 
 
 @router.get("/state")
@@ -200,15 +193,6 @@ async def server_status(request: Request, server_id: str, body: ServerStatus) ->
         raise ApiFault(404, f"There is no server {server_id}.")
     store.update(record, status=body.status)
     return empty()
-
-
-@router.post("/coe/open")
-async def open_coe(request: Request, body: Coe) -> Response:
-    """Open a bay's COE endpoint on its address."""
-    if not ipaddress.ip_address(body.address).is_loopback:
-        raise ApiFault(400, f"{body.address} is not a loopback address.")
-    port = await world_of(request).coe.open(body.address, body.port, body.coe, body.nodes)
-    return answer({"address": body.address, "port": port}, 201)
 
 
 @router.post("/reset")

@@ -108,6 +108,8 @@ class World:
         self.faults = FaultPlan()
         self.requests = new_counter()
         self.coe = CoeEndpoints()
+        # Ids of servers whose node has come to life: it has signalled to Heat, or nobody waited for that.
+        self.joined: set[str] = set()
         self._attic = Attic()
         # Set by the Heat simulation: forget a stack and what it holds, silently (the "lose a stack" fault).
         self.on_lose_stack: Callable[[str], Awaitable[None] | None] | None = None
@@ -127,6 +129,7 @@ class World:
         self.identity.reset()
         self.faults = FaultPlan()
         self.requests.clear()
+        self.joined.clear()
         self._next_floating, self._next_host = _FIRST_FLOATING, {}
         self._load_fixtures()
 
@@ -134,10 +137,6 @@ class World:
         from cloudsim.fixtures import load  # noqa: PLC0415  (fixtures build worlds' records and so import this module)
 
         load(self)
-
-    async def open_coe(self, address: str, port: int, coe: str) -> int:
-        """Open a bay's COE endpoint on its floating address; returns the port. Opening it again changes nothing."""
-        return await self.coe.open(address, port, coe, [])
 
     def allocate_floating_address(self) -> str:
         """The next address of the external pool 127.64.0.0/10, whose addresses are loopback and can be listened on."""
@@ -269,6 +268,7 @@ class World:
         """
         if self.store.delete("server", server_id) is None:
             return
+        self.joined.discard(server_id)
         for port in self.store.find("port", device_id=server_id):
             if port.get("made_by_nova"):
                 self.delete_port(port)

@@ -75,6 +75,7 @@ SUITES = (
     Suite("database", _pytest("tests/db", "tests/worker"), light=True),
     Suite("openstack", _pytest("tests/openstack"), light=True),
     Suite("cloudsim", _pytest("tests/cloudsim"), light=True),
+    Suite("scaler", _pytest("tests/scaler", "tests/coe"), light=True),
     Suite("runtime", _pytest("tests/runtime", *NO_CLOUD), light=True),
     Suite("guide", _pytest("tests/guide", "--timeout=300"), light=True),
     Suite("fuzz", _pytest("tests/fuzz"), light=True),

@@ -10,7 +10,7 @@ from fastapi.responses import Response
 
 from cloudsim.auth import Caller, ProjectCaller, world_of
 from cloudsim.auth import caller as caller_of
-from cloudsim.compute import server_groups, servers, views
+from cloudsim.compute import actions, server_groups, servers, views
 from cloudsim.compute.microversions import NEWEST, OLDEST, NovaRoute, microversion, text
 from cloudsim.errors import ApiFault
 from cloudsim.http import Body, answer, base_url, empty, next_link, read, select
@@ -186,5 +186,6 @@ async def zones(request: Request) -> Response:
 
 
 _v21.include_router(servers.router)
+_v21.include_router(actions.router)
 _v21.include_router(server_groups.router)
 router.include_router(_v21)

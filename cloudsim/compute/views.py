@@ -18,7 +18,8 @@ _LOCKED, _DESCRIBED, _TAGGED, _TRUSTED, _GROUPED = (2, 9), (2, 19), (2, 26), (2,
 _EMBEDDED_FLAVOR = (2, 47)
 # From this one on it says whether its volumes are deleted with it.
 _FATE_OF_VOLUMES = (2, 3)
-_POWER = {"ACTIVE": 1}
+_POWER = {"ACTIVE": 1, "REBOOT": 1, "HARD_REBOOT": 1}
+_VM_STATES = {"ACTIVE": "active", "BUILD": "building", "REBOOT": "active", "HARD_REBOOT": "active"}
 
 
 def flavor(record: Record, base: str, microversion: tuple[int, int]) -> Body:
@@ -93,7 +94,7 @@ def _extended(world: World, record: Record, microversion: tuple[int, int], *, ad
     attachments = world.store.find("volume_attachment", server_id=record.id)
     body: Body = {
         "OS-DCF:diskConfig": "MANUAL",
-        "OS-EXT-STS:vm_state": {"ACTIVE": "active", "BUILD": "building"}.get(status, status.lower()),
+        "OS-EXT-STS:vm_state": _VM_STATES.get(status, status.lower()),
         "OS-EXT-STS:task_state": attrs.get("task_state") or ("spawning" if status == "BUILD" else None),
         "OS-EXT-STS:power_state": _POWER.get(status, 0),
         "OS-EXT-AZ:availability_zone": attrs.get("availability_zone", "nova"),

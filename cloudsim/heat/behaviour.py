@@ -13,7 +13,8 @@ from typing import Any, Literal
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-Effect = Literal["fail", "slow", "never_signal", "fail_signal"]
+Effect = Literal["fail", "slow", "never_signal", "fail_signal", "wrong_member"]
+"""`wrong_member` is a group's: its update takes no notice of who is named to leave, and ends the highest index."""
 
 
 class Rule(BaseModel):

@@ -30,6 +30,7 @@ from services.api.routers import (
     nodes,
     quotas,
     root,
+    scaling,
     stats,
 )
 from services.api.settings import ApiSettings
@@ -62,7 +63,7 @@ def make_app(settings: ApiSettings) -> ASGIApp:
     )
     for module in (
         certificates,  # first, since routes are tried one after the other and signing is the hottest
-        *(root, bays, events, baymodels, nodegroups, credentials),
+        *(root, bays, events, scaling, baymodels, nodegroups, credentials),
         *(quotas, stats, mservices, federations, nodes, leftovers),
     ):
         app.include_router(module.router)

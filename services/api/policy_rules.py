@@ -88,6 +88,8 @@ _ACTIONS: Final[Mapping[str, Mapping[str, str]]] = {
     "bay": {action: f"rule:cluster:{action}" for action in _CLUSTER},
     "baymodel": {action: f"rule:clustertemplate:{action}" for action in _TEMPLATE},
     "nodegroup": {**dict.fromkeys(("get", "get_all"), _READER), **dict.fromkeys(_WRITTEN, _MEMBER)},
+    "scaling_policy": {"get": _READER, "update": _MEMBER, "delete": _MEMBER},
+    "scaling_decision": {"get_all": _READER},
     "certificate": {
         "create": _MAKER_OR_NODE,
         "create_reader": _MAKER_OR_NODE,

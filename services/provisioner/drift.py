@@ -18,6 +18,7 @@ from services.provisioner.steps.gone import is_gone
 from shared.db.repositories import drift
 from shared.db.repositories.drift import PREFIX, Resting
 from shared.db.repositories.drift import Server as Node
+from shared.db.repositories.health import server_key
 from shared.domain import names
 from shared.domain.advice import MOST_FAULTS
 from shared.domain.errors import CloudError
@@ -134,7 +135,7 @@ def _changed(one: Resting, stack: StackSummary) -> bool:
 async def _judge_servers(cloud: ProjectCloud, one: Resting, servers: Mapping[str, Server], found: Found) -> None:
     more = 0
     for node in one.servers:
-        key, server = f"{PREFIX}server.{node.name}", servers.get(node.id)
+        key, server = server_key(node.name), servers.get(node.id)
         missing = server is None or server.status in _ENDED
         if server is not None and server.status in _WELL:
             continue

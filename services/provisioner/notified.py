@@ -29,7 +29,7 @@ from shared.runtime.egress import EgressPolicy
 LOOKS: Final = (0.05, 0.25, 0.7, 2.0, 5.0)
 """Seconds before each of the looks that an end is worth at most. Heat has written it 60 ms after it told, mostly."""
 
-_NAME: Final = re.compile(r".+-([0-9a-f]{12})-\d+(?:-s\d+)?")
+_NAME: Final = re.compile(r".+-([0-9a-f]{12})-\d+(?:-g\d+)?(?:-s\d+)?")
 
 
 class Notified:

@@ -5,22 +5,35 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 
+from services.scaler import autoscale, health, health_pull, reopen
+from services.scaler.access import Access
 from services.scaler.factory import Deps
 from services.scaler.settings import ScalerSettings
 from services.scaler.steps import STEPS
+from shared.contracts.bay import BayCreated
 from shared.domain.operation import Service
+from shared.runtime.egress import EgressPolicy
 from shared.runtime.settings import load
 from shared.worker.app import Wiring, WorkerApp
 
 
-@contextlib.asynccontextmanager
-async def _open_deps(wiring: Wiring) -> AsyncIterator[Deps]:
-    yield Deps(wiring.engine)
-
-
 def make_app(settings: ScalerSettings) -> WorkerApp[Deps]:
     """The worker."""
-    return WorkerApp(service=Service.SCALER, settings=settings, steps=STEPS, deps=_open_deps)
+
+    @contextlib.asynccontextmanager
+    async def open_deps(wiring: Wiring) -> AsyncIterator[Deps]:
+        egress = EgressPolicy(settings.egress_allow, settings.egress_deny)
+        access = Access.of(wiring.engine, wiring.bus, egress, private_too=settings.scaler_reach_private)
+        yield Deps(wiring.engine, settings, access)
+
+    return WorkerApp(
+        service=Service.SCALER,
+        settings=settings,
+        steps=STEPS,
+        deps=open_deps,
+        handlers={BayCreated: autoscale.bay_created},
+        background=lambda deps: [reopen.loop(deps), health.loop(deps), health_pull.loop(deps), autoscale.loop(deps)],
+    )
 
 
 def main() -> None:

@@ -80,6 +80,14 @@ class BayResizePlanned(OperationMessage):
     owner: ClassVar[str] = "scaler"
 
 
+class BayResizeReconsidered(OperationMessage):
+    """The stack was not as it was left, and more nodes leave than were drained: those are to be drained too."""
+
+    name: ClassVar[str] = "bay.resize.reconsidered"
+    version: ClassVar[int] = 1
+    owner: ClassVar[str] = "provisioner"
+
+
 class BayResized(OperationMessage):
     """The bay has its new size."""
 

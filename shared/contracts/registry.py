@@ -23,6 +23,7 @@ MESSAGES: Final[tuple[type[Message], ...]] = (
     bay.BayFailed,
     bay.BayResizeRequested,
     bay.BayResizePlanned,
+    bay.BayResizeReconsidered,
     bay.BayResized,
     bay.BayMastersResizeRequested,
     bay.BayMastersResized,
@@ -75,6 +76,7 @@ CONSUMERS: Final[Mapping[str, tuple[type[Message], ...]]] = MappingProxyType(
         "scaler": (
             bay.BayCreated,
             bay.BayResizeRequested,
+            bay.BayResizeReconsidered,
             bay.BayResized,
             bay.BayHealRebooted,
             bay.BayUpgradeGrown,

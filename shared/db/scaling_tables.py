@@ -27,6 +27,7 @@ node_pools = Table(
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("nodegroup_id", UUID(as_uuid=True), ForeignKey("nodegroups.id", ondelete="CASCADE"), nullable=False),
     Column("generation", Integer, nullable=False),
+    Column("stack_id", Text),
     created(),
     CheckConstraint("number > 0", name="node_pools_number"),
 )
@@ -78,7 +79,10 @@ node_health = Table(
     Column("server_id", Text, primary_key=True),
     Column("healthy", Boolean, nullable=False),
     Column("problem", Text),
+    Column("silent", Boolean, nullable=False, server_default=text("false")),
     Column("since", DateTime(timezone=True), nullable=False, server_default=now),
+    Column("heard_again_at", DateTime(timezone=True)),
+    Index("node_health_ill", "bay_id", postgresql_where=text("NOT healthy")),
 )
 """How each node is, as the scaler concludes; written when it changes."""
 
@@ -91,5 +95,9 @@ drained_nodes = Table(
     Column("name", Text, nullable=False),
     Column("address", Text, nullable=False),
     Column("closed_at", DateTime(timezone=True), nullable=False, server_default=now),
+    Column("tries", Integer, nullable=False, server_default=text("0")),
+    Column("next_at", DateTime(timezone=True), nullable=False, server_default=now),
+    Column("lease_until", DateTime(timezone=True)),
+    Index("drained_nodes_due", "next_at"),
 )
 """Nodes that are closed for new work because an operation takes them away; written before they are closed."""

@@ -138,10 +138,15 @@ bays = Table(
     Column("stack_seen", Text),
     Column("forced", Boolean, nullable=False, server_default=text("false")),
     Column("pools_made", Integer, nullable=False, server_default=text("0")),
+    Column("coe_health", Text),
+    Column("cloud_ill", Boolean, nullable=False, server_default=text("false")),
+    Column("health_held_until", DateTime(timezone=True)),
     CheckConstraint("wanted IN ('present', 'gone')", name="bays_wanted"),
     CheckConstraint("node_count >= 0 AND master_count >= 1", name="bays_counts"),
     CheckConstraint("health_status IN ('HEALTHY', 'UNHEALTHY', 'UNKNOWN')", name="bays_health"),
     Index("bays_by_project", "project_id", "seq"),
+    Index("bays_cloud_ill", "id", postgresql_where=text("cloud_ill")),
+    Index("bays_health_held", "health_held_until", postgresql_where=text("health_held_until IS NOT NULL")),
     Index("bays_by_name", "project_id", "name"),
 )
 
@@ -349,6 +354,8 @@ node_reports = Table(
     Column("credential_generation", Integer),
     Column("authority_generation", Integer),
     Column("problem", Text),
+    Column("next_within", Integer, nullable=False, server_default=text("420")),
+    Column("parted", Text),
 )
 """What each node last said of itself; `authority_generation` is that of the certificate it proved itself with."""
 

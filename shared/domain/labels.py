@@ -7,47 +7,13 @@ tests/house/test_labels.py holds that every test named here exists; docs list th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Final
 
-LabelKind = Literal["choice", "cidr", "cidrs", "integer", "boolean", "text", "json"]
+from shared.domain.label_rule import EVERY, Label, LabelRule
+from shared.domain.scaling_labels import SCALING
 
-
-@dataclass(frozen=True, kw_only=True)
-class LabelRule:
-    """What values a label takes.
-
-    `allowed` is for kind "choice"; `minimum` and `maximum` are for kind "integer"; `pattern` is for kind "text", which
-    it must match from end to end. An empty label is one that is not set.
-    """
-
-    kind: LabelKind
-    default: str
-    summary: str
-    allowed: tuple[str, ...] = ()
-    minimum: int = 0
-    maximum: int = 2**31 - 1
-    pattern: str = r"[A-Za-z0-9_.:/@+-]{1,128}"
-
-
-@dataclass(frozen=True)
-class Label:
-    """One label of some drivers."""
-
-    name: str
-    drivers: frozenset[str]
-    """Names of drivers; `*` stands for every one."""
-    rule: LabelRule
-    test: str
-    """`file::function` under tests/ that shows the effect."""
-    but: frozenset[str] = frozenset()
-    """Drivers that `*` does not mean."""
-
-    def concerns(self, driver: str) -> bool:
-        """Whether it takes effect in a driver."""
-        return driver in self.drivers or ("*" in self.drivers and driver not in self.but)
-
+__all__ = ["LABELS", "Label", "LabelRule", "rules_of"]
 
 _LEGACY: Final = frozenset({"k8s_fedora_atomic", "k8s_coreos", "k8s_fedora_ironic"})
 _CURRENT: Final = frozenset({"k8s_ubuntu"})
@@ -56,7 +22,6 @@ _SWARM: Final = frozenset({"swarm_fedora_atomic"})
 _SWARM_MODE: Final = frozenset({"swarm_mode_fedora_atomic"})
 _MESOS: Final = frozenset({"mesos_ubuntu"})
 _METAL: Final = frozenset({"k8s_fedora_ironic"})
-_EVERY: Final = frozenset({"*"})
 _FLANNEL: Final = _KUBERNETES | _SWARM
 _ETCD: Final = (_KUBERNETES | _SWARM) - _METAL
 _REXRAY: Final = _SWARM | _SWARM_MODE | _MESOS
@@ -69,7 +34,7 @@ def _placement() -> tuple[Label, ...]:
     return (
         Label(
             "availability_zone",
-            _EVERY,
+            EVERY,
             LabelRule(
                 kind="text", default="", pattern=_NAME, summary="Nova's zone of the servers and of their volumes"
             ),
@@ -77,7 +42,7 @@ def _placement() -> tuple[Label, ...]:
         ),
         Label(
             "server_group_policies",
-            _EVERY,
+            EVERY,
             LabelRule(
                 kind="choice",
                 default="soft-anti-affinity",
@@ -94,14 +59,14 @@ def _disks() -> tuple[Label, ...]:
     return (
         Label(
             "docker_volume_type",
-            _EVERY,
+            EVERY,
             LabelRule(kind="text", default="", pattern=_NAME, summary="Cinder's type of the volumes for containers"),
             f"{where}::test_docker_volume_type",
             _METAL,
         ),
         Label(
             "boot_volume_size",
-            _EVERY,
+            EVERY,
             LabelRule(
                 kind="integer",
                 default="0",
@@ -113,7 +78,7 @@ def _disks() -> tuple[Label, ...]:
         ),
         Label(
             "boot_volume_type",
-            _EVERY,
+            EVERY,
             LabelRule(
                 kind="text",
                 default="",
@@ -148,14 +113,14 @@ def _network() -> tuple[Label, ...]:
     return (
         Label(
             "fixed_subnet_cidr",
-            _EVERY,
+            EVERY,
             LabelRule(kind="cidr", default="10.0.0.0/24", summary="addresses of the network that is made for the bay"),
             f"{where}::test_fixed_subnet_cidr",
             _METAL,
         ),
         Label(
             "master_lb_floating_ip_enabled",
-            _EVERY,
+            EVERY,
             LabelRule(
                 kind="boolean",
                 default="",
@@ -165,7 +130,7 @@ def _network() -> tuple[Label, ...]:
         ),
         Label(
             "master_lb_allowed_cidrs",
-            _EVERY,
+            EVERY,
             LabelRule(
                 kind="cidrs",
                 default="",
@@ -175,7 +140,7 @@ def _network() -> tuple[Label, ...]:
         ),
         Label(
             "octavia_provider",
-            _EVERY,
+            EVERY,
             LabelRule(
                 kind="text", default="", pattern=_NAME, summary="Octavia's provider; its own default if not given"
             ),
@@ -183,7 +148,7 @@ def _network() -> tuple[Label, ...]:
         ),
         Label(
             "octavia_lb_algorithm",
-            _EVERY,
+            EVERY,
             LabelRule(
                 kind="choice",
                 default="ROUND_ROBIN",
@@ -194,7 +159,7 @@ def _network() -> tuple[Label, ...]:
         ),
         Label(
             "octavia_lb_healthcheck",
-            _EVERY,
+            EVERY,
             LabelRule(kind="boolean", default="true", summary="whether the load balancer watches the masters"),
             f"{where}::test_octavia_lb_healthcheck",
         ),
@@ -391,6 +356,7 @@ LABELS: Final = (
     *_versions(),
     *_cloud(),
     *_other_engines(),
+    *SCALING,
 )
 
 

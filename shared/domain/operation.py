@@ -137,7 +137,7 @@ FLOWS: dict[OperationKind, Flow] = {
             broke=BayEvent.UPDATE_BROKE,
             requested="bay.resize.requested",
             finished="bay.resized",
-            handovers={(_R, _P): "bay.resize.planned"},
+            handovers={(_R, _P): "bay.resize.planned", (_P, _R): "bay.resize.reconsidered"},
         ),
         Flow(
             OperationKind.RESIZE_MASTERS,

@@ -22,6 +22,9 @@ DEFAULT_WORKERS: Final = "default-worker"
 """The nodegroup that `node_count` of a bay counts, and that a resize without a nodegroup means."""
 DEFAULT_MASTERS: Final = "default-master"
 
+REPLACED: Final = "Replaced by a later resize."
+"""The end of a resize that a later one made pointless before it began."""
+
 Busy = Literal["queue", "refuse"]
 """What becomes of a request while another is under way: it waits, or it is refused as Magnum refuses it."""
 
@@ -105,6 +108,11 @@ def nodegroup_of(request: Mapping[str, object]) -> str:
 def node_count_of(request: Mapping[str, object]) -> int:
     """How many workers a create or a resize is to reach."""
     return int(str(request["node_count"]))
+
+
+def master_count_of(request: Mapping[str, object]) -> int:
+    """How many masters a change of their number is to reach."""
+    return int(str(request["master_count"]))
 
 
 def named_of(request: Mapping[str, object]) -> list[str]:

@@ -2,9 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from shared.domain.bay import Node
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """What a bay's engine says of a node, as far as that decides who leaves."""
+
+    ready: bool
+    open: bool
+    """Whether it takes new work."""
+    works: int
+    """How much runs on it that would have to be moved."""
+
+    @property
+    def rank(self) -> tuple[int, int, int]:
+        """The lowest leaves first: who is not ready, who is closed, then who has the least to move."""
+        return int(self.ready), int(self.open), self.works
+
+
+UNKNOWN = Busy(ready=False, open=False, works=0)
+"""A node of which the engine does not know: nothing runs on it."""
 
 
 def most_leaving(present: int, wanted: int, named: int) -> int:
@@ -12,21 +33,34 @@ def most_leaving(present: int, wanted: int, named: int) -> int:
     return named if wanted == present else max(present - wanted, 0)
 
 
-def leaving(workers: Sequence[Node], wanted: int, named: Sequence[str]) -> list[str]:
-    """The server ids that leave when `workers` become `wanted`: those that the owner named, then the youngest.
+def idlest(workers: Sequence[Node], seen: Mapping[str, Busy]) -> list[str]:
+    """The server ids in the order in which they may leave, by what the engine says of each; of equals the youngest."""
+    youngest = sorted(workers, key=_age, reverse=True)
+    return [node.server_id for node in sorted(youngest, key=lambda node: seen.get(node.server_id, UNKNOWN).rank)]
+
+
+def leaving(workers: Sequence[Node], wanted: int, named: Sequence[str], preferred: Sequence[str] = ()) -> list[str]:
+    """The server ids that leave when `workers` become `wanted`: who is named, then the preferred, then the youngest.
 
     Naming them all, and never leaving it to Heat's own order, is what lets the result be checked afterwards. Nodes
     that are named while the number stays are replaced: they leave, and Heat makes as many (docs/decisions/0010).
+    Who is preferred and not among the workers does not count.
 
     Raises:
         ValueError: a named server is not a worker of the bay, or more are named than may leave.
     """
+    there = {node.server_id for node in workers}
     surplus = most_leaving(len(workers), wanted, len(set(named)))
-    strangers = sorted(set(named) - {node.server_id for node in workers})
+    strangers = sorted(set(named) - there)
     if strangers:
         raise ValueError(f"{', '.join(strangers)} is no node of this bay")
     if len(set(named)) > surplus:
         raise ValueError(f"{len(set(named))} nodes are named but only {surplus} may leave")
-    youngest = sorted(workers, key=lambda node: node.position, reverse=True)
-    rest = [node.server_id for node in youngest if node.server_id not in named]
-    return [*dict.fromkeys(named), *rest[: surplus - len(set(named))]]
+    youngest = [node.server_id for node in sorted(workers, key=_age, reverse=True)]
+    order = dict.fromkeys([*named, *(one for one in preferred if one in there), *youngest])
+    return list(order)[:surplus]
+
+
+def _age(node: Node) -> tuple[int, int]:
+    """Grows with the node's youth: a group grows in its newest pool, and there upwards."""
+    return node.pool, node.position

@@ -16,6 +16,9 @@ from shared.domain.labels import LabelRule
 MARK_PARAMETER = "jeroboam_operation"
 """Stack parameter that carries the operation's uuid. The caller of create and update sets it each time."""
 
+MASTERS_PARAMETER = "number_of_masters"
+"""Stack parameter of every driver with the number of masters."""
+
 Role = Literal["master", "worker"]
 DriverKey = tuple[str, str, str]
 """(server_type, os_distro, coe): the triple that chooses a driver."""
@@ -62,6 +65,14 @@ class BayFacts:
     """One address, or several separated by commas."""
     network_driver: str = ""
     volume_driver: str | None = None
+    nodegroup: str = "default-worker"
+    """The name of the group whose nodes the workers are; the stack of a further group is rendered like a bay."""
+    nodegroup_role: str = "worker"
+    """What its owner says that they are for."""
+    node_labels: Mapping[str, str] = field(default_factory=dict)
+    """What the COE is to know the workers by, beside what it learns itself (contract of nodegroups, 1.14)."""
+    node_taints: Sequence[Mapping[str, str]] = ()
+    """Kubernetes' taints of the workers: `key`, `effect`, and `value` where there is one."""
     docker_volume_size: int | None = None
     """GB of the Cinder volume that each node gets for docker's storage; None or 0 means no volume."""
     docker_storage_driver: str = ""
@@ -121,6 +132,8 @@ class NodeInfo:
     address: str
     """Floating address, or the private one when the bay has no floating addresses."""
     private_address: str
+    pool: int = 0
+    """The pool of nodes whose stack it is in (shared.domain.shards); a driver, which sees one stack, says nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,6 +169,8 @@ class Support:
     insecure_registry: bool = True
     discovery_url: bool = False
     """Whether a discovery_url that the user gives is used; else it is refused."""
+    node_taints: bool = False
+    """Whether nodes of a nodegroup can keep away what does not tolerate their taints."""
     reasons: Mapping[str, str] = field(default_factory=dict)
     """By attribute: why it is not supported, as a sentence."""
 

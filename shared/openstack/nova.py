@@ -123,6 +123,22 @@ class NovaClient:
         """Begin the deletion; False when it was gone."""
         return await self.session.delete(SERVICE, f"/servers/{segment(server_id)}", resource=f"server {server_id}")
 
+    async def reboot(self, server_id: str) -> None:
+        """Restart the server as if its power were cut; it is ACTIVE some time later.
+
+        Raises:
+            CloudError: 404 when there is none, 409 when it is in a state that takes no restart.
+        """
+        path, body = f"/servers/{segment(server_id)}/action", {"reboot": {"type": "HARD"}}
+        await self.session.call(SERVICE, "POST", path, json=body, resource=f"server {server_id}")
+
+    async def reboots(self, server_id: str) -> int:
+        """How often the server was restarted since it was made, by whomever; 0 for one that is gone."""
+        path = f"/servers/{segment(server_id)}/os-instance-actions"
+        found = await self.session.get(SERVICE, path, resource=f"server {server_id}")
+        actions = [] if found is None else found.docs("instanceActions")
+        return sum(one.text("action") == "reboot" for one in actions)
+
     async def zones(self) -> frozenset[str]:
         """Names of the availability zones in which servers can be made now."""
         reply = await self.session.call(SERVICE, "GET", "/os-availability-zone", wants_json=True)

@@ -141,11 +141,6 @@ async def test_nodegroups(system: System) -> None:
     out_of_range = "Resizing default-worker outside the allowed range: min_node_count = 1, max_node_count = 3"
     for body, status, sentence in (
         ({"node_count": 2, "nodegroup": "nope"}, 404, "Nodegroup nope could not be found."),
-        (
-            {"node_count": 3, "nodegroup": "default-master"},
-            400,
-            "Resizing the master nodegroup is not supported by this driver.",
-        ),
         ({"node_count": 4, "nodegroup": group}, 400, out_of_range),
         ({"node_count": 0}, 400, out_of_range),
     ):

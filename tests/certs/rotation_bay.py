@@ -136,6 +136,7 @@ class Bay:
                 serial="",
                 authority_generation=agent.generation,
                 problem=agent.problem,
+                next_within=600,
             )
 
     async def attested(self, server_id: str, ago: str = "0") -> None:

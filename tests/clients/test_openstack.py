@@ -142,6 +142,20 @@ def test_nodegroups(client: str, cluster: str, clients: Clients) -> None:
     clients.ok(client, f"{coe} update {changed(client, f'{cluster} default-worker', min_node_count=0)}")
 
 
+def test_a_nodegroup_comes_and_goes(client: str, cluster: str, clients: Clients, cloud: Cloud) -> None:
+    coe = "openstack coe nodegroup"
+    made = clients.ok(client, f"{coe} create {cluster} more --node-count 1 --flavor m1.medium --role batch")
+    assert cloud.settled(cluster) == "UPDATE_COMPLETE"
+    shown = clients.ok(client, f"{coe} show {cluster} more").fields
+    assert (shown["status"], shown["flavor_id"], shown["role"]) == ("CREATE_COMPLETE", "m1.medium", "batch"), str(made)
+    clients.ok(client, f"openstack coe cluster resize {cluster} 2 --nodegroup more")
+    assert cloud.settled(cluster) == "UPDATE_COMPLETE"
+    assert clients.ok(client, f"{coe} show {cluster} more").fields["node_count"] == "2"
+    clients.ok(client, f"{coe} delete {cluster} more")
+    assert cloud.settled(cluster) == "UPDATE_COMPLETE"
+    assert "more" not in {row["name"] for row in clients.ok(client, f"{coe} list {cluster}").rows}
+
+
 def test_quotas(client: str, clients: Clients, cloud: Cloud) -> None:
     """An administrator's; everybody may look at the own one."""
     coe, which = "openstack coe quotas", f"--project-id {cloud.project('alt')} --resource Cluster"
@@ -219,7 +233,6 @@ def test_refusals(client: str, cluster: str, clients: Clients, command: str, cod
 
 NOT_YET = [
     "cluster upgrade {cluster} {cluster}-template",
-    "nodegroup create {cluster} more --node-count 1",
 ]
 
 

@@ -77,6 +77,7 @@ def test_the_message_list() -> None:
         "bay.failed": ("any", ()),
         "bay.resize.requested": ("api", ("scaler",)),
         "bay.resize.planned": ("scaler", ("provisioner",)),
+        "bay.resize.reconsidered": ("provisioner", ("scaler",)),
         "bay.resized": ("provisioner", ("scaler",)),
         "bay.ca.rotation.requested": ("api", ("certs",)),
         "bay.ca.rotated": ("certs", ()),

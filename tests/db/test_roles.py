@@ -21,7 +21,7 @@ MAY: dict[str, dict[str, str]] = {
     "attestations": {"jb_api": "sI", "jb_provisioner": "SuD", "jb_certs": "su"},
     "authorities": {"jb_api": "S", "jb_provisioner": "S", "jb_certs": "SIUD", "jb_scaler": "S"},
     "authority_keys": {"jb_certs": "SIUD"},
-    "authority_rotations": {"jb_api": "Su", "jb_provisioner": "S", "jb_certs": "SIUD"},
+    "authority_rotations": {"jb_api": "Su", "jb_provisioner": "S", "jb_certs": "SIUD", "jb_scaler": "S"},
     "bay_checks": {"jb_scaler": "SIUD"},
     "bay_history": dict.fromkeys(SERVICE_ROLES, "SI"),
     "baymodels": {"jb_api": "SIUD", "jb_provisioner": "S", "jb_certs": "S", "jb_scaler": "S"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from uuid import UUID, uuid4
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from shared.domain import names
 from shared.domain.bay import Node
 from shared.domain.retry import backoff
-from shared.domain.scaling import leaving
+from shared.domain.scaling import Busy, idlest, leaving
 
 
 @given(st.text(max_size=300), st.uuids(), st.integers(1, 99))
@@ -75,6 +76,41 @@ def test_the_named_are_replaced_when_the_number_stays() -> None:
         leaving(_workers(3), 4, ["s0"])
     with pytest.raises(ValueError, match="no node of this bay"):
         leaving(_workers(3), 3, ["zz"])
+
+
+def test_the_preferred_leave_after_the_named_and_before_the_youngest() -> None:
+    assert leaving(_workers(4), 1, ["s0"], ["s2", "gone", "s0"]) == ["s0", "s2", "s3"]
+    assert leaving(_workers(4), 3, [], ["s1", "s2"]) == ["s1"]
+    assert leaving(_workers(2), 4, [], ["s1"]) == []
+
+
+def test_the_youngest_is_in_the_newest_pool() -> None:
+    """A place in it says nothing about another pool."""
+    nodes = [replace(node, pool=1) if node.position < 2 else node for node in _workers(4)]
+    assert leaving(nodes, 0, []) == ["s1", "s0", "s3", "s2"]
+
+
+def test_the_idlest_first() -> None:
+    seen = {
+        "s0": Busy(ready=True, open=True, works=0),
+        "s1": Busy(ready=True, open=False, works=9),
+        "s2": Busy(ready=False, open=True, works=9),
+        "s3": Busy(ready=True, open=True, works=2),
+        "s4": Busy(ready=True, open=True, works=0),
+    }
+    assert idlest(_workers(6), seen) == ["s5", "s2", "s1", "s4", "s0", "s3"]
+
+
+@given(st.integers(0, 8), st.integers(0, 8), st.data())
+def test_whoever_is_preferred_as_many_leave(present: int, wanted: int, data: st.DataObject) -> None:
+    ids = [f"s{number}" for number in range(present)]
+    preferred = data.draw(st.lists(st.sampled_from([*ids, "zz"]), max_size=12))
+    named = data.draw(
+        st.lists(st.sampled_from(ids), max_size=max(present - wanted, 0), unique=True) if ids else st.just([])
+    )
+    chosen = leaving(_workers(present), wanted, named, preferred)
+    assert len(set(chosen)) == len(chosen) == (len(named) if wanted == present else max(present - wanted, 0))
+    assert set(named) <= set(chosen) <= set(ids)
 
 
 @pytest.mark.parametrize(("named", "why"), [(["zz"], "no node of this bay"), (["s0", "s1", "s2"], "only 1 may leave")])

@@ -224,6 +224,8 @@ def unpacked(archive: str) -> Iterator[dict[str, str]]:
 
 def _ignition(document: dict[str, Any]) -> UserData:
     files = {entry["path"]: (_contents(entry["contents"]), entry["mode"]) for entry in document["storage"]["files"]}
+    archive, _ = files.pop(ARCHIVE)
+    files |= {one["path"]: (one["content"], int(one["permissions"], 8)) for one in unpacked(archive)}
     parts = {path: files.pop(path) for path in list(files) if path.startswith("/etc/jeroboam/parts/")}
     files |= {f"/etc/systemd/system/{unit['name']}": (unit["contents"], 0o644) for unit in document["systemd"]["units"]}
     entries = [

@@ -117,9 +117,9 @@ def key_pem(key: Key) -> bytes:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
-async def nodes_of(stack: LocalStack, client: JeroboamClient, bay: str) -> list[Node]:
-    """Every server that the bay's stack has now, masters first; masters have RSA keys."""
-    stack_id = (await client.bay(bay)).stack_id or ""
+async def nodes_of(stack: LocalStack, client: JeroboamClient, bay: str, stack_id: str = "") -> list[Node]:
+    """Every server that the bay's stack, or another one of it, has now, masters first; masters have RSA keys."""
+    stack_id = stack_id or (await client.bay(bay)).stack_id or ""
     heat, nova = HeatClient(client.session), NovaClient(client.session)
     found = []
     for one in await heat.resources(stack_id, 3):

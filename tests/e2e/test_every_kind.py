@@ -7,15 +7,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from typing import Final, NamedTuple
-from uuid import UUID
 
-import httpx
 import pytest
 import pytest_asyncio
 
 from services.cli.stack import LocalStack
 from shared.domain.operation import FLOWS, OperationKind
-from tests.support.jobs import reason, rows, settled
+from tests.support.jobs import reason, settled
 from tests.support.wire import Wire, detail, until_ended, wires
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -50,6 +48,7 @@ DOORS: Final[dict[OperationKind, Callable[[str, str], Door | None]]] = {
 
 
 ELSEWHERE: Final = {
+    OperationKind.RESIZE_MASTERS: "test_masters.py, where nodes take part",
     OperationKind.ROTATE_CREDENTIALS: "test_rotation.py, where nodes take part",
     OperationKind.ROTATE_CA: "test_ca_rotation.py, where nodes take part",
 }
@@ -107,22 +106,7 @@ async def test_it_ends_or_is_refused(demo: Wire, model: str, standing: str, kind
     assert (await demo.get(f"/v1/clusters/{asked}"))["status"].endswith("_COMPLETE")
 
 
-async def test_neither_can_nodegroups_be_made_nor_removed(stack: LocalStack, demo: Wire, standing: str) -> None:
-    groups = f"/v1/clusters/{standing}/nodegroups"
-    made = await demo("POST", groups, {"name": "more", "node_count": 1})
-    _refused(made)
-    # There is none of one's own yet, so one that a later release could have made stands in.
-    of_one_s_own = "INSERT INTO nodegroups (id, bay_id, name, role) VALUES (gen_random_uuid(), $1, 'later', 'worker')"
-    await rows(stack, of_one_s_own, UUID(standing))
-    try:
-        _refused(await demo("DELETE", f"{groups}/later"))
-    finally:
-        await rows(stack, "DELETE FROM nodegroups WHERE name = 'later'")
+async def test_the_default_nodegroups_stay(demo: Wire, standing: str) -> None:
     for name in ("default-worker", "default-master"):
-        kept = await demo("DELETE", f"{groups}/{name}")
+        kept = await demo("DELETE", f"/v1/clusters/{standing}/nodegroups/{name}")
         assert (kept.status_code, detail(kept)) == (400, "Deleting a default nodegroup is not supported.")
-
-
-def _refused(answer: httpx.Response) -> None:
-    assert answer.status_code == 400, answer.text
-    assert detail(answer).endswith(REFUSED)

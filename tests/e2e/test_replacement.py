@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from uuid import UUID
 
 import pytest
 import pytest_asyncio
 
 from services.cli.stack import LocalStack
-from tests.support.jobs import reason, settled
+from tests.support.jobs import control, reason, settled
 from tests.support.queues import NO_HOST, SPEED, next_fails, room, shape, workers_of
 from tests.support.wire import Wire, detail, wires
 
@@ -81,3 +82,22 @@ async def test_there_has_to_be_room_for_the_old_and_the_new(
         await demo.resize(bay, 2, named[0])
         assert await settled(demo.client, bay) == "UPDATE_COMPLETE", await reason(demo.client, bay)
     assert (await workers_of(stack, bay))[0] == named[1]
+
+
+async def test_that_another_left_than_was_named_is_told_with_both(
+    people: tuple[Wire, Wire], bay: str, stack: LocalStack
+) -> None:
+    """Heat ends the wrong one. The count is right and the resize is not; our record is as the stack is."""
+    demo, _ = people
+    first, second = await workers_of(stack, bay)
+    rule = {"effect": "wrong_member", "action": "UPDATE", "path": "kube_minions", "times": 1}
+    await control(stack, "/heat/behaviours", "POST", {**rule, "stack": f"*{UUID(bay).hex[:12]}*"})
+    await demo.resize(bay, 1, first)
+    assert await settled(demo.client, bay) == "UPDATE_FAILED"
+    told = await reason(demo.client, bay)
+    assert told == f"Other servers left than were named: left ['{second}'], named ['{first}']."
+    assert await shape(demo, stack, bay) == (1, 1, [first])
+    await demo.resize(bay, 2)
+    assert await settled(demo.client, bay) == "UPDATE_COMPLETE", await reason(demo.client, bay)
+    wanted, there, after = await shape(demo, stack, bay)
+    assert (wanted, there, after[0]) == (2, 2, first)

@@ -133,6 +133,7 @@ def _written(entry: dict[str, str]) -> str:
 
 def _ignition(config: dict[str, Any]) -> Node:
     files = {entry["path"]: _content(entry["contents"]) for entry in config["storage"]["files"]}
+    files |= {entry["path"]: entry["content"] for entry in unpacked(files.pop(ARCHIVE))}
     units = {f"/etc/systemd/system/{unit['name']}": unit.get("contents", "") for unit in config["systemd"]["units"]}
     return Node(files | units, {}, frozenset(user["name"] for user in config["passwd"]["users"]))
 

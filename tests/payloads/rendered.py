@@ -148,6 +148,8 @@ def _content(entry: Mapping[str, str]) -> str:
 def _from_ignition(driver: Driver, case: str, role: str, text: str) -> Node:
     config = json.loads(text)
     files = {path: File(content, mode) for path, (content, mode) in ignition.files(config).items()}
+    for one in unpacked(files.pop(ARCHIVE).text):
+        files[one["path"]] = File(one["content"], int(one["permissions"], 8))
     numbered = {
         PurePosixPath(path).name: file.text
         for path, file in sorted(files.items())

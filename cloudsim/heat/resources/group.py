@@ -37,7 +37,8 @@ class ResourceGroup(StackKind):
     @override
     def update(self, engine: Engine, resource: Resource, props: Props, changed: frozenset[str]) -> Waiting | None:
         """Note who leaves for ever, then bring the members to the new definition and count."""
-        resource.data = skipped_after(resource, props) or None
+        if not _takes_another(engine, resource):
+            resource.data = skipped_after(resource, props) or None
         return super().update(engine, resource, members_props(props, resource.data or ()), changed)
 
     @override
@@ -110,6 +111,14 @@ def _paths_read(resource: Resource) -> dict[str, list[Any]]:
 
 def _by_number(name: str) -> tuple[int, str]:
     return (int(name), "") if name.isdigit() else (1 << 31, name)
+
+
+def _takes_another(engine: Engine, resource: Resource) -> bool:
+    """Whether a behaviour has it overlook who is named."""
+    from cloudsim.heat.lifecycle import path_of  # noqa: PLC0415  (lifecycle drives kinds)
+
+    root = resource.stack.root.name
+    return engine.behaviours.take(("wrong_member",), resource.type, path_of(resource), root, "UPDATE") is not None
 
 
 def _removal_list(props: Props) -> list[Any]:

@@ -46,16 +46,19 @@ class Server(Stored):
         server = engine.world.boot_server(resource.stack.project_id, self._spec(engine, resource, props, user_data))
         resource.physical_id = server.id
         tokens = tuple(dict.fromkeys(_SIGNALS.findall(user_data or "")))
-        if tokens:  # the node lives by itself, whatever becomes of the engine
-            seconds = engine.world.settings.boot_seconds
-            engine.world.clock.call_later(seconds, partial(self._booted, engine, server.id, tokens))
+        # The node lives by itself, whatever becomes of the engine.
+        engine.world.clock.call_later(
+            engine.world.settings.boot_seconds, partial(self._booted, engine, server.id, tokens)
+        )
         return partial(self._boot, engine, resource)
 
     def _booted(self, engine: Engine, server_id: str, tokens: tuple[str, ...]) -> None:
         server = engine.world.store.get("server", server_id)
         if server is not None and server.get("status") != "ERROR":
             for token in tokens:
-                self._signal_later(engine, token)
+                self._signal_later(engine, server_id, token)
+            if not tokens:
+                engine.world.joined.add(server_id)
 
     def _spec(self, engine: Engine, resource: Resource, props: Props, user_data: str | None) -> ServerSpec:
         project_id = resource.stack.project_id
@@ -93,7 +96,7 @@ class Server(Stored):
             )
 
     @staticmethod
-    def _signal_later(engine: Engine, token: str) -> None:
+    def _signal_later(engine: Engine, server_id: str, token: str) -> None:
         """The node's last part of cloud-init, unless a behaviour keeps it from that."""
         from cloudsim.heat.lifecycle import path_of  # noqa: PLC0415  (lifecycle drives kinds)
 
@@ -108,6 +111,8 @@ class Server(Stored):
         details = {"status": "FAILURE", "reason": rule.reason} if rule else {"status": "SUCCESS"}
 
         def signal() -> None:
+            if rule is None and engine.world.store.get("server", server_id) is not None:
+                engine.world.joined.add(server_id)
             if token in engine.handles:
                 engine.signal(handle, details)
 

@@ -31,6 +31,8 @@ _WISHES: Final = {
     "renew": False,
     "operation_active": True,
     "credential_generation": 2,
+    "masters": ["10.0.0.5"],
+    "leaving": None,
 }
 _LETTER: Final = {"generation": 2, "sealed": "-----BEGIN PKCS7-----\n…"}
 

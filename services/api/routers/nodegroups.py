@@ -86,14 +86,18 @@ async def list_nodegroups(context: Ctx, facts: Known, cluster: Cluster, asked: A
 @router.post(
     "",
     status_code=202,
-    responses={202: shown(NodegroupFull, _FULL, "where the driver can")},
+    responses={202: shown(NodegroupFull, _FULL, "It is under way; its status tells when it is done.")},
     openapi_extra=body(NodegroupCreate, _EXAMPLE),
     dependencies=[since(_SINCE, "post"), NoQuery],
     summary="Create a nodegroup",
 )
 async def create(context: Ctx, facts: Known, request: Request, cluster: Cluster) -> Response:
-    """Check a nodegroup; no driver can make one yet, so that the answer is a refusal."""
-    await nodegroups.create(context, facts, cluster, await wire_body(request, NodegroupCreate))
+    """Accept a nodegroup: it is there as soon as this has answered, in CREATE_IN_PROGRESS."""
+    made = await nodegroups.create(context, facts, cluster, await wire_body(request, NodegroupCreate))
+    response = answer(made.group, 202)
+    for sentence in made.warnings:
+        response.headers.append("Warning", f'299 - "{sentence}"')
+    return response
 
 
 @router.get(
@@ -128,5 +132,6 @@ async def update(context: Ctx, facts: Known, request: Request, cluster: Cluster,
     summary="Delete a nodegroup",
 )
 async def delete(context: Ctx, facts: Known, cluster: Cluster, nodegroup: Group) -> Response:
-    """Refused for the two default nodegroups, which are all that there are yet."""
+    """Take a nodegroup down, and its nodes with it; refused for the two default ones."""
     await nodegroups.delete(context, facts, cluster, nodegroup)
+    return Response(status_code=204)

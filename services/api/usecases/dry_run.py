@@ -26,7 +26,7 @@ from uuid import UUID
 from services.api.usecases.headroom import group_members
 from shared.domain import names
 from shared.domain.headroom import NOUNS
-from shared.drivers.common.shards import whole_footprint
+from shared.drivers.common.shards import pool_footprint, pool_of, whole_footprint
 from shared.drivers.contract import BayFacts, BaySecrets, Driver, RenderedStack
 from shared.drivers.footprint import Footprint
 from shared.drivers.heat_limits import DEFAULTS, HeatLimits, check_size
@@ -89,12 +89,22 @@ def rehearse(driver: Driver, facts: BayFacts, limits: HeatLimits = DEFAULTS) -> 
         InvalidInput: the driver cannot make this bay, or Heat or Nova would refuse it for its size.
     """
     facts = _with_stand_ins(driver, facts)
-    secrets = BaySecrets()
-    if driver.needs_cloud_credential(facts):
-        secrets = BaySecrets(application_credential_id=_CREDENTIAL, application_credential_secret=_CREDENTIAL)
-    stack = driver.render(facts, secrets)
+    stack = driver.render(facts, _secrets(driver, facts))
     counted = whole_footprint(driver, stack, facts.node_count, lambda part, taken: check_size(part, taken, limits))
     return Rehearsal(stack, counted)
+
+
+def rehearse_pool(driver: Driver, facts: BayFacts, limits: HeatLimits = DEFAULTS) -> Rehearsal:
+    """The same of the stacks of a further nodegroup; `facts` are of the bay, with what the group has of its own."""
+    stack = pool_of(driver.render(_with_stand_ins(driver, facts), _secrets(driver, facts)))
+    counted = pool_footprint(driver, stack, facts.node_count, lambda part, taken: check_size(part, taken, limits))
+    return Rehearsal(stack, counted)
+
+
+def _secrets(driver: Driver, facts: BayFacts) -> BaySecrets:
+    if not driver.needs_cloud_credential(facts):
+        return BaySecrets()
+    return BaySecrets(application_credential_id=_CREDENTIAL, application_credential_secret=_CREDENTIAL)
 
 
 def preview(

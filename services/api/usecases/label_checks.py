@@ -1,4 +1,7 @@
-"""Labels that name things of the cloud: zones and volume types (contract §2.5). What else they say, drivers judge."""
+"""Labels that name things of the cloud, zones and volume types (contract §2.5), and labels that must agree.
+
+What else they say, drivers judge.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,26 @@ from collections.abc import Mapping
 from typing import Final
 
 from shared.domain.errors import InvalidInput
+from shared.domain.scaling_labels import MAX_NODES, MIN_NODES
 from shared.openstack.cloud import ProjectCloud
 
 ZONE_LABEL: Final = "availability_zone"
 MOST_ZONES: Final = 10
 VOLUME_TYPE_LABELS: Final = ("docker_volume_type", "boot_volume_type", "etcd_volume_type")
+
+
+def node_range(labels: Mapping[str, str]) -> None:
+    """Check that autoscaling's range is one. Each number has been looked at by itself before.
+
+    Raises:
+        InvalidInput: the least is more than the most; the field is `labels/max_node_count`.
+    """
+    least, most = labels.get(MIN_NODES), labels.get(MAX_NODES)
+    if least and most and int(most) < int(least):
+        raise InvalidInput(
+            f"Label {MAX_NODES} is {most}; it should be greater or equal to label {MIN_NODES}, which is {least}.",
+            field=f"labels/{MAX_NODES}",
+        )
 
 
 async def volume_types(cloud: ProjectCloud, labels: Mapping[str, str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -13,7 +14,7 @@ from services.api.errors import NotProven
 from services.api.factory import Context
 from services.api.usecases import trust
 from shared.contracts.http.nodes import NodeCredentialOut, NodeReport, NodeSelfOut
-from shared.db.repositories import node_calls, node_credentials
+from shared.db.repositories import masters, node_calls, node_credentials
 from shared.db.repositories.attestations import requester_of
 from shared.db.repositories.authorities import KINDS
 from shared.db.repositories.node_calls import IssuedCertificate
@@ -80,6 +81,7 @@ async def wishes(context: Context, node: Node) -> tuple[NodeSelfOut, str]:
         trusted = await trust.of_node(conn, node.bay_id, node.server_id, node.certificate.generation)
         active = await node_calls.operation_active(conn, node.bay_id)
         letter = await node_credentials.letter_for(conn, node.bay_id, node.server_id, node.certificate.serial)
+        wish = await masters.leaving_for(conn, node.bay_id, node.server_id)
     bundles = trusted.bundles
     wanted = NodeSelfOut(
         revision=trusted.revision,
@@ -88,6 +90,8 @@ async def wishes(context: Context, node: Node) -> tuple[NodeSelfOut, str]:
         renew=node.renew or trusted.renews,
         operation_active=active,
         credential_generation=letter.generation if letter else 0,
+        masters=wish.addresses,
+        leaving=wish.leaving,
     )
     return wanted, _tag(wanted, node)
 
@@ -97,7 +101,10 @@ def _tag(wanted: NodeSelfOut, node: Node) -> str:
     renew = f"-renew-{node.certificate.serial}" if wanted.renew else ""
     active = "-active" if wanted.operation_active else ""
     waiting = f"-credential{wanted.credential_generation}" if wanted.credential_generation else ""
-    return f'"{wanted.revision}{renew}{active}{waiting}"'
+    others = hashlib.sha256(" ".join(wanted.masters).encode()).hexdigest()[:8]
+    masters_are = f"-masters-{others}" if wanted.masters else ""
+    leaves = f"-leaves-{wanted.leaving}" if wanted.leaving else ""
+    return f'"{wanted.revision}{renew}{active}{waiting}{masters_are}{leaves}"'
 
 
 async def credential(context: Context, node: Node) -> NodeCredentialOut:
@@ -130,7 +137,9 @@ async def report(context: Context, node: Node, said: NodeReport) -> None:
             credential_generation=said.credential_generation,
             serial=node.certificate.serial,
             authority_generation=node.certificate.generation,
+            parted=said.parted,
             problem=problem,
+            next_within=said.next_within,
         )
 
 

@@ -1,30 +1,38 @@
-"""Nodegroups of a cluster (contract §1.13): the two default ones, whose range may be changed.
+"""Nodegroups of a cluster (contract §1.13): made, changed and removed. The two default ones stay.
 
-Making and removing others, and labels and taints of nodes, need a driver that can; so far none can, and what would
-need it is refused after everything that Magnum checks before.
+Making a group is to write it and to have it resized from no node to as many as are wanted; removing it is to have it
+resized to none, with which it goes. So such requests wait behind one another like all others, and several at once are
+all accepted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final, NoReturn
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.api.faces import CLUSTER
 from services.api.factory import Context
 from services.api.paging import next_url, read_page
 from services.api.request import Facts
 from services.api.usecases import lookup, one_cluster
+from services.api.usecases.nodegroup_new import plan
 from services.api.usecases.nodegroup_patch import OF_NODES, check_range, wanted_range
 from services.api.usecases.nodegroup_shown import LABELS_FROM, brief, full
 from services.api.usecases.patches import PatchItem
-from services.api.usecases.plan_bay import NO_ZERO
+from services.api.usecases.plan_bay import NO_ZERO, check_kind
 from shared.contracts.http.nodegroups import NodegroupCreate
-from shared.db.repositories import nodegroups
+from shared.db.repositories import nodegroups, operations, pools
 from shared.db.repositories.documents import Document, Shelf
-from shared.db.repositories.nodegroups import MASTER, Nodegroup
+from shared.db.repositories.nodegroups import GONE, MASTER, Nodegroup
+from shared.domain.bay import Bay
 from shared.domain.errors import Conflict, InvalidInput, NotFound
+from shared.domain.operation import OperationKind
+from shared.domain.queue import Door, nodegroup_of
+from shared.drivers import registry
 
 _SORT: Final[dict[str, Callable[[Nodegroup], Any]]] = {
     "id": lambda group: group.number,
@@ -80,13 +88,23 @@ async def show(context: Context, facts: Facts, cluster: str, ident: str) -> dict
     return full(found, facts)
 
 
-async def create(context: Context, facts: Facts, cluster: str, body: NodegroupCreate) -> NoReturn:
-    """Check a group in Magnum's order, and refuse it.
+class Made(NamedTuple):
+    """A group that was accepted: as clients see it, and what its owner should know."""
+
+    group: dict[str, object]
+    warnings: list[str]
+
+
+async def create(context: Context, facts: Facts, cluster: str, body: NodegroupCreate) -> Made:
+    """Check a group, in Magnum's order and then against the cloud, and accept it.
 
     Raises:
         NotFound: no such cluster.
-        Conflict: the cluster has no API yet, or a group of that name; or the numbers contradict each other.
-        InvalidInput: a group of masters; node labels or taints below 1.14; and anything that came so far.
+        Conflict: the cluster has no API yet, or a group of that name; or the numbers contradict each other; or as many
+            operations wait as may.
+        InvalidInput: a group of masters; node labels or taints below 1.14; what the cloud or the driver has not.
+        Forbidden: it does not fit into the project's quotas.
+        CloudError: the cloud does not tell; nothing was accepted.
     """
     least = _least(facts, body)
     if facts.version < LABELS_FROM and (unknown := [name for name in OF_NODES if getattr(body, name) is not None]):
@@ -95,13 +113,62 @@ async def create(context: Context, facts: Facts, cluster: str, body: NodegroupCr
     if not bay.api_address:
         raise Conflict("Cluster API address is not available yet")
     async with context.engine.connect() as conn:
-        names = {group.name for group in await nodegroups.of_bay(conn, bay.id)}
-    if body.name in names:
-        raise Conflict(f"A node group with name {body.name} already exists in the cluster {bay.name}", field="name")
+        groups = await nodegroups.of_bay(conn, bay.id)
+    _check_name(bay, groups, body.name)
     check_range(body.name, body.node_count, least, body.max_node_count or None)
     if body.role == MASTER:
         raise InvalidInput("Creating master nodegroups is currently not supported.", field="role")
-    raise InvalidInput("Creating a nodegroup is not supported by this driver.")
+    check_kind(registry.by_name(bay.driver), OperationKind.RESIZE)
+    operations.check_state(bay, Door.RESIZE, context.settings.busy, CLUSTER.one)
+    planned = await plan(context, facts, bay, groups[0].labels, body)
+    made = await _write(context, facts, bay.id, {**planned.columns, "min_node_count": least}, planned.warnings)
+    context.committed()
+    return Made(full(made, facts), planned.warnings)
+
+
+async def _write(
+    context: Context, facts: Facts, bay_id: UUID, columns: Mapping[str, object], warnings: list[str]
+) -> Nodegroup:
+    """The one transaction: group, pool, operation with steps, message."""
+    async with context.engine.begin() as conn:
+        bay = await lookup.hold(context, conn, CLUSTER, facts.caller, str(bay_id))
+        name = str(columns["name"])
+        _check_name(bay, await nodegroups.of_bay(conn, bay.id), name)  # again: others may have been faster
+        group_id = await nodegroups.insert_group(conn, bay.id, **columns)
+        await pools.make(conn, bay.id, group_id, bay.generation)
+        await _ask(context, facts, conn, bay, name, int(str(columns["node_count"])), warnings)
+        made = await nodegroups.get(conn, bay.id, str(group_id))
+    assert made is not None  # noqa: S101 - written above, in the same transaction
+    return made
+
+
+async def _ask(
+    context: Context,
+    facts: Facts,
+    conn: AsyncConnection,
+    bay: Bay,
+    name: str,
+    node_count: int,
+    warnings: Sequence[str] = (),
+) -> None:
+    """Have a group resized; after a failed change too, since that may be what is to be repaired."""
+    await operations.ask(
+        conn,
+        bay,
+        kind=OperationKind.RESIZE,
+        request={"node_count": node_count, "nodegroup": name, "nodes_to_remove": [], "rollback": False},
+        requested_by=facts.caller.user_id,
+        timeout_minutes=bay.create_timeout,
+        busy=context.settings.busy,
+        door=Door.RESIZE,
+        word=CLUSTER.one,
+        warnings=warnings,
+    )
+
+
+def _check_name(bay: Bay, groups: list[Nodegroup], name: str) -> None:
+    if name in {group.name for group in groups}:
+        raise Conflict(f"A node group with name {name} already exists in the cluster {bay.name}", field="name")
 
 
 async def change(context: Context, facts: Facts, cluster: str, ident: str, items: list[PatchItem]) -> dict[str, object]:
@@ -130,20 +197,27 @@ async def change(context: Context, facts: Facts, cluster: str, ident: str, items
     return full(group, facts)
 
 
-async def delete(context: Context, facts: Facts, cluster: str, ident: str) -> NoReturn:
-    """Refuse to remove a group.
+async def delete(context: Context, facts: Facts, cluster: str, ident: str) -> None:
+    """Ask for the end of a group; asking again while it goes on changes nothing.
 
     Raises:
         NotFound: no such cluster, or no such group of it.
-        InvalidInput: in every other case.
+        InvalidInput: a default group, or the cluster's state does not take it.
+        Conflict: as many operations wait as may.
     """
     bay = await one_cluster.seen(context, facts.caller, cluster, "nodegroup:delete")
-    async with context.engine.connect() as conn:
+    async with context.engine.begin() as conn:
+        bay = await lookup.hold(context, conn, CLUSTER, facts.caller, str(bay.id))
         found = await nodegroups.get(conn, bay.id, ident)
-    if found is None:
-        raise missing(ident)
-    what = "a default nodegroup is not supported" if found.is_default else "a nodegroup is not supported by this driver"
-    raise InvalidInput(f"Deleting {what}.")
+        if found is None:
+            raise missing(ident)
+        if found.is_default:
+            raise InvalidInput("Deleting a default nodegroup is not supported.")
+        about = {nodegroup_of(one.request) for one in await operations.live(conn, bay.id)}
+        if found.wanted != GONE or found.name not in about:
+            await nodegroups.want_gone(conn, found.id)
+            await _ask(context, facts, conn, bay, found.name, 0)
+    context.committed()
 
 
 def missing(ident: object) -> NotFound:

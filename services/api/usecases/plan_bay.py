@@ -91,6 +91,7 @@ async def plan(context: Context, facts: Facts, face: Face, body: NewBay, *, stra
     driver.validate(judged)
     checks.check_balancer(caller.endpoints, attributes)
     warnings = judge_labels(driver, judged.labels) + driver.advice(judged)
+    label_checks.node_range(judged.labels)
     if wanted.keypair is not None and found.keypair is None:
         warnings.append(f"Unable to find keypair {wanted.keypair[:64]} among yours; the rehearsal is without it.")
     rehearsal = rehearse(driver, judged)

@@ -10,16 +10,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.api.faces import Face
 from services.api.factory import Context
 from services.api.request import Facts
+from services.api.usecases import resize_masters
 from services.api.usecases.growth import Grows
 from services.api.usecases.plan_bay import NO_ZERO, check_kind
 from shared.contracts.http.base import bad
 from shared.db.repositories import nodegroups, operations, stacks
-from shared.db.repositories.nodegroups import MASTER, WORKER, Nodegroup
+from shared.db.repositories.nodegroups import GONE, MASTER, Nodegroup
 from shared.domain.bay import Bay
 from shared.domain.bay_state import BayStatus
 from shared.domain.errors import InvalidInput, NotFound
 from shared.domain.operation import OperationKind
-from shared.domain.queue import DEFAULT_WORKERS, Door
+from shared.domain.queue import DEFAULT_WORKERS, Door, projected
 from shared.domain.scaling import most_leaving
 from shared.drivers import registry
 
@@ -51,10 +52,13 @@ async def ask(
         Grows: all is well but for the cloud's quotas, and not `fits`: those were not looked at yet.
     """
     group = await _group(conn, bay, nodegroup)
+    if group.role == MASTER:
+        await resize_masters.ask(context, facts, face, conn, bay, count=node_count, door=door, named=named)
+        return
     _check_count(facts, face, group, node_count)
-    anew = await _check_named(conn, bay, named, node_count) if named else 0
+    anew = await _check_named(conn, bay, group, named, node_count) if named else 0
     check_kind(registry.by_name(bay.driver), OperationKind.RESIZE)
-    was = await _was(conn, bay)
+    was = await _was(conn, bay, group)
     await operations.ask(
         conn,
         bay,
@@ -73,16 +77,16 @@ async def ask(
     )
     # Heat makes the nodes that take others' places while those still stand, so there has to be room for both.
     if (most := max(node_count, was + anew)) > was and not fits:
-        raise Grows(bay, was, most)
+        raise Grows(bay, was, most, None if group.is_default else group)
 
 
 async def _group(conn: AsyncConnection, bay: Bay, ident: str) -> Nodegroup:
-    """The group of workers that is meant."""
+    """The group that is meant."""
     group = await nodegroups.get(conn, bay.id, ident)
     if group is None:
         raise NotFound(f"Nodegroup {ident[:255]} could not be found.", field="nodegroup")
-    if group.role == MASTER:
-        raise InvalidInput("Resizing the master nodegroup is not supported by this driver.", field="nodegroup")
+    if group.wanted == GONE:
+        raise InvalidInput(f"Nodegroup {group.name} is being deleted.", field="nodegroup")
     return group
 
 
@@ -97,29 +101,30 @@ def _check_count(facts: Facts, face: Face, group: Nodegroup, node_count: int) ->
         )
 
 
-async def _was(conn: AsyncConnection, bay: Bay) -> int:
-    """How many workers the change follows on: what was last asked for, but after a failed change those that stand.
+async def _was(conn: AsyncConnection, bay: Bay, group: Nodegroup) -> int:
+    """How many nodes the change follows on: what was last asked for, but after a failed change those that stand.
 
     After 2 → 5 has failed the row says 5: whoever then asks for 5 asks for three more, and not for none.
     """
     if bay.status is not BayStatus.UPDATE_FAILED or await operations.live(conn, bay.id):
-        return bay.node_count
-    return sum(node.role == WORKER for node in await stacks.nodes_of(conn, bay.id))
+        return group.node_count
+    return len(await stacks.nodes_of(conn, bay.id, group.name))
 
 
-async def _check_named(conn: AsyncConnection, bay: Bay, named: Sequence[str], wanted: int) -> int:
+async def _check_named(conn: AsyncConnection, bay: Bay, group: Nodegroup, named: Sequence[str], wanted: int) -> int:
     """Refuse nodes that cannot be the ones that leave; how many are made in their place (docs/decisions/0010).
 
-    How many may leave follows from what the bay will have once the queue is empty; with no queue, from what it has,
-    which after a failed change is not what was last asked for.
+    How many may leave follows from what the group will have once the queue is empty; where nothing in the queue says
+    so, from what it has, which after a failed change is not what was last asked for.
     """
     if len(set(named)) < len(named):
         twice = sorted({server for server in named if list(named).count(server) > 1})
         raise bad("nodes_to_remove", ", ".join(twice[:_SHOWN]), "Each node should be named once.")
-    workers = {node.server_id for node in await stacks.nodes_of(conn, bay.id) if node.role == WORKER}
-    if strangers := [server for server in named if server not in workers]:
+    members = {node.server_id for node in await stacks.nodes_of(conn, bay.id, group.name)}
+    if strangers := [server for server in named if server not in members]:
         raise bad("nodes_to_remove", ", ".join(strangers[:_SHOWN]), "No such node is in the nodegroup.")
-    current = bay.node_count if await operations.live(conn, bay.id) else len(workers)
+    will_be = projected(await operations.live(conn, bay.id), group.name)
+    current = len(members) if will_be is None else will_be
     if len(named) > (surplus := most_leaving(current, wanted, len(named))):
         why = f"{len(named)} nodes are named and {surplus} may leave: there are {current}, and {wanted} are wanted."
         raise bad("nodes_to_remove", ", ".join(named[:_SHOWN]), why)

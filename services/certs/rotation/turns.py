@@ -27,7 +27,7 @@ from shared.domain.rotation import Goal, Rotation, Turn
 
 FRESH: Final = timedelta(minutes=2)
 """How old a report may be to say something of now. While a rotation lasts nodes look every 15 s, and what they say is
-written every 30 s at the latest (`node_calls.ROTATION_AGES`), also when it is the same again."""
+written every 30 s at the latest (`node_calls.REPORT_AGES`), also when it is the same again."""
 LATE: Final = timedelta(minutes=10)
 """After this a worker that has its turn no longer holds up the others."""
 _SHARE: Final = 10  # of this many workers one at a time

@@ -12,7 +12,6 @@ the node's present certificate before it comes here, so 2 is left out.
 from __future__ import annotations
 
 import hmac
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -26,7 +25,7 @@ from shared.db.repositories.attestations import Attestation
 from shared.domain.bay import Bay
 from shared.domain.errors import JeroboamError
 from shared.domain.names import bay_tag
-from shared.domain.shards import shard_of
+from shared.domain.shards import FIRST, shard_of, stack_of
 from shared.drivers.contract import Role
 from shared.openstack.cloud import ProjectCloud
 from shared.openstack.nova import Server
@@ -105,12 +104,12 @@ def stacks_of(bay: Bay) -> list[str]:
 
 
 async def _shard_of(cloud: ProjectCloud, bay: Bay, server: str) -> str | None:
-    """The further stack of a large bay that a server's name says it is in; those have workers alone."""
-    if not re.match(re.escape(bay.stack_name.lower()) + r"-s[0-9]+-", server):
+    """The further stack of the bay that a server's name says it is in; those have workers alone."""
+    place = stack_of(server, bay.stack_name)
+    if place == FIRST:
         return None
     listed = await cloud.heat.list_by_tag(bay_tag(bay.id))
-    of = [one for one in listed if shard_of(one.name, bay.stack_name) and server.startswith(f"{one.name.lower()}-")]
-    return of[0].id if of else None
+    return next((one.id for one in listed if shard_of(one.name, bay.stack_name) == place), None)
 
 
 async def _knows_secret(cloud: ProjectCloud, member: Member, shown: str) -> None:

@@ -18,13 +18,8 @@ from services.provisioner.steps.heal import (
     replace_server,
     settle_replacement,
 )
-from services.provisioner.steps.masters import (
-    change_masters,
-    collect_masters,
-    follow_masters,
-    join_master,
-    leave_masters,
-)
+from services.provisioner.steps.masters import collect_masters, join_master, leave_masters
+from services.provisioner.steps.masters_stack import change_masters, follow_masters
 from services.provisioner.steps.resize import resize_stack
 from services.provisioner.steps.rotate_credentials import await_nodes, revoke_old, seal_for_nodes
 from services.provisioner.steps.shards import settle_shards

@@ -12,13 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.provisioner.factory import Deps
 from services.provisioner.steps.broken import NESTED_DEPTH, broken_members
 from services.provisioner.steps.gone import gone_workers, still_there
-from shared.db.repositories import bays, drift, stacks
+from services.provisioner.steps.group import Group, group_of
+from shared.db.repositories import bays, drift, nodegroups, pools, stacks
 from shared.domain import names
 from shared.domain.bay import Node
 from shared.domain.errors import CloudError
 from shared.domain.operation import OperationKind
 from shared.domain.queue import node_count_of
-from shared.domain.shards import LARGEST, place, position, shard_of, spread, stack_name
+from shared.domain.shards import FIRST, LARGEST, Place, home, place, position, shard_of, spread, stack_name
 from shared.drivers.common.outputs import read_workers
 from shared.drivers.contract import BayOutputs, NodeInfo
 from shared.openstack.stacks import StackSummary
@@ -31,8 +32,8 @@ _BAY_PARAMETER: Final = "jeroboam_bay"
 
 async def collect_created(ctx: StepContext[Deps]) -> Outcome:
     """Record what was built; a bay without the nodes that were asked for is not complete."""
-    outputs = await read_outputs(ctx)
-    found, wanted = len(workers_in(outputs)), node_count_of(ctx.operation.request)
+    outputs, group = await read_outputs(ctx), await group_of(ctx)
+    found, wanted = len(workers_in(outputs, group)), node_count_of(ctx.operation.request)
     if found != wanted:
         return Broke(f"Heat is done but shows {found} nodes where {wanted} were asked for.")
     return Done(recording(ctx, outputs))
@@ -45,29 +46,58 @@ async def collect_resized(ctx: StepContext[Deps]) -> Outcome:
     chosen = ctx.operation.memo.get("remove", [])
     named = {str(server) for server in chosen} if isinstance(chosen, list) else set()
     gone = await gone_workers(ctx, [node for node in nodes if node.server_id not in named])
-    outputs = await _read_with_gone(ctx, nodes, gone)
+    group = await group_of(ctx)
+    outputs = await _read_with_gone(ctx, group, nodes, gone)
     left = {node.server_id for node in nodes} - {node.server_id for node in outputs.nodes} - gone
     outputs = less(outputs, gone)
-    record = recording(ctx, outputs)
+    record = with_groups(ctx, group, outputs, recording(ctx, outputs), await _stack_ids(ctx, group))
     # A repeat of this step finds the nodes recorded already, so nobody left: that is no fault.
     if left and left != named:
         return Broke(f"Other servers left than were named: left {sorted(left)}, named {sorted(named)}.", apply=record)
-    found, wanted = len(workers_in(outputs)), node_count_of(ctx.operation.request)
+    found, wanted = len(workers_in(outputs, group)), node_count_of(ctx.operation.request)
     if found != wanted:
         why = f" Somebody deleted server {', '.join(sorted(gone))} meanwhile: resize again." if gone else ""
         return Broke(f"There are {found} nodes where {wanted} were asked for.{why}", apply=record)
     return Done(record)
 
 
-async def _read_with_gone(ctx: StepContext[Deps], nodes: Collection[Node], gone: Collection[str]) -> BayOutputs:
-    """The outputs. Heat tells of a server that was deleted in Nova as it was, or else without what a node has."""
+def with_groups(
+    ctx: StepContext[Deps], group: Group, outputs: BayOutputs, record: Apply, stack_ids: Mapping[int, str]
+) -> Apply:
+    """The same writes, and for a further nodegroup the ids of its pools' stacks. One that its owner deleted goes with
+    its last node."""
+    standing = bool(workers_in(outputs, group))
+
+    async def write(conn: AsyncConnection) -> None:
+        await record(conn)
+        for pool in group.pools:
+            await pools.set_stack(conn, ctx.bay.id, pool.number, stack_ids.get(pool.number))
+        if not standing and not group.default:
+            await nodegroups.remove_gone(conn, ctx.bay.id, group.name)
+
+    return write
+
+
+async def _stack_ids(ctx: StepContext[Deps], group: Group) -> dict[int, str]:
+    """The id of the first stack of each of the group's pools; nothing is asked for a group that has none."""
+    if not group.pools:
+        return {}
+    return {pool: one.id for (pool, shard), one in (await shard_stacks(ctx)).items() if not shard}
+
+
+async def _read_with_gone(
+    ctx: StepContext[Deps], group: Group, nodes: Collection[Node], gone: Collection[str]
+) -> BayOutputs:
+    """The outputs. Heat tells of a server that was deleted in Nova as it was, or else without what a node has; and the
+    first stack, which a further group has no part in, may be as a failed change has left it."""
     try:
         return await read_outputs(ctx)
     except CloudError:
-        if not gone:
+        if not gone and group.default:
             raise
-        places = [place(node.position) for node in nodes if node.role == "worker" and node.server_id in gone]
-        return await read_outputs(ctx, [str(index) for shard, index in places if not shard])
+        places = [place(node.position) for node in nodes if home(node) == FIRST and node.server_id in gone]
+        broken = await _never_made(ctx, ctx.bay.stack_id or "")
+        return await read_outputs(ctx, [*(str(index) for _, index in places), *broken])
 
 
 def less(outputs: BayOutputs, gone: Collection[str]) -> BayOutputs:
@@ -81,9 +111,9 @@ def less(outputs: BayOutputs, gone: Collection[str]) -> BayOutputs:
     )
 
 
-def workers_in(outputs: BayOutputs) -> list[Node]:
-    """The worker nodes that the stack shows."""
-    return [node for node in _nodes(outputs) if node.role == "worker"]
+def workers_in(outputs: BayOutputs, group: Group) -> list[Node]:
+    """The nodes of a nodegroup that the stacks show."""
+    return group.of(_nodes(outputs))
 
 
 async def read_outputs(ctx: StepContext[Deps], without: Collection[str] = ()) -> BayOutputs:
@@ -96,12 +126,12 @@ async def read_outputs(ctx: StepContext[Deps], without: Collection[str] = ()) ->
     first = await _outputs(ctx, stack_id, lambda values: driver.read_outputs(_without(values, without)))
     more: list[NodeInfo] = []
     found = await _shards(ctx)
-    for shard, stack in sorted(found.items()):
+    for where, stack in sorted(found.items()):
         if stack.action == "DELETE":
             continue
-        gone = await _never_made(ctx, stack)
-        more += await _outputs(ctx, stack.id, partial(_workers, shard=shard, without=gone))
-    more += await _unseen(ctx, {0, *found})
+        gone = () if stack.phase == "COMPLETE" else await _never_made(ctx, stack.id)
+        more += await _outputs(ctx, stack.id, partial(_workers, where=where, without=gone))
+    more += await _unseen(ctx, {FIRST, *found})
     return replace(
         first,
         nodes=(*first.nodes, *more),
@@ -109,21 +139,27 @@ async def read_outputs(ctx: StepContext[Deps], without: Collection[str] = ()) ->
     )
 
 
-async def _shards(ctx: StepContext[Deps]) -> Mapping[int, StackSummary]:
+async def _shards(ctx: StepContext[Deps]) -> Mapping[Place, StackSummary]:
     """The bay's further stacks; a bay that has none, and is to have none, costs no call."""
     async with ctx.deps.engine.connect() as conn:
         nodes = await stacks.nodes_of(conn, ctx.bay.id)
-    large = max(ctx.bay.node_count, node_count_of(ctx.operation.request)) > LARGEST
-    if not large and not any(place(node.position)[0] for node in nodes):
+        further = await pools.of_bay(conn, ctx.bay.id)
+    large = max(ctx.bay.node_count, _count(ctx)) > LARGEST
+    if not large and not further and all(home(node) == FIRST for node in nodes):
         return {}
     return await shard_stacks(ctx)
 
 
-async def _unseen(ctx: StepContext[Deps], seen: Collection[int]) -> list[NodeInfo]:
-    """The recorded workers of other shards than these, as far as Nova has them."""
+def _count(ctx: StepContext[Deps]) -> int:
+    """How many nodes the operation is to reach; 0 for one that is not about their number."""
+    return node_count_of(ctx.operation.request) if "node_count" in ctx.operation.request else 0
+
+
+async def _unseen(ctx: StepContext[Deps], seen: Collection[Place]) -> list[NodeInfo]:
+    """The recorded workers of other stacks than these, as far as Nova has them."""
     async with ctx.deps.engine.connect() as conn:
         nodes = await stacks.nodes_of(conn, ctx.bay.id)
-    lost = [one for one in nodes if one.role == "worker" and place(one.position)[0] not in seen]
+    lost = [one for one in nodes if one.role == "worker" and home(one) not in seen]
     chosen = ctx.operation.memo.get("remove", [])
     named = {str(server) for server in chosen} if isinstance(chosen, list) else set()
     there = await still_there(ctx, lost, named)
@@ -135,6 +171,7 @@ async def _unseen(ctx: StepContext[Deps], seen: Collection[int]) -> list[NodeInf
             index=one.position,
             address=one.address,
             private_address=one.private_address,
+            pool=one.pool,
         )
         for one in there
     ]
@@ -142,8 +179,8 @@ async def _unseen(ctx: StepContext[Deps], seen: Collection[int]) -> list[NodeInf
 
 async def shard_stacks(
     ctx: StepContext[Deps], listed: Iterable[StackSummary] | None = None
-) -> Mapping[int, StackSummary]:
-    """The bay's stacks beside the first, by shard; by their names those whose tags somebody took off.
+) -> Mapping[Place, StackSummary]:
+    """The bay's stacks beside the first, by pool and shard; by their names those whose tags somebody took off.
 
     `listed` are those with the bay's tag, for who has them.
     """
@@ -151,38 +188,39 @@ async def shard_stacks(
     if listed is None:
         listed = await heat.list_by_tag(names.bay_tag(ctx.bay.id))
     named = {shard_of(stack.name, ctx.bay.stack_name): stack for stack in listed}
-    found = {shard: stack for shard, stack in named.items() if shard}
-    for shard in sorted(await _expected(ctx) - {0, *found}):
-        untagged = await heat.find_stack(stack_name(ctx.bay.stack_name, shard))
+    found = {where: stack for where, stack in named.items() if where not in (None, FIRST)}
+    for pool, shard in sorted(await _expected(ctx) - {FIRST, *found}):
+        untagged = await heat.find_stack(stack_name(ctx.bay.stack_name, shard, pool))
         stack = None if untagged is None else await heat.show(untagged.id)
         # A name proves nothing, but what a stack was given when it was made does.
         if stack is not None and stack.parameters.get(_BAY_PARAMETER) == str(ctx.bay.id):
-            found[shard] = stack
+            found[pool, shard] = stack
     return found
 
 
-async def _expected(ctx: StepContext[Deps]) -> set[int]:
-    """The shards that have nodes, and for a resize those that it passes through."""
+async def _expected(ctx: StepContext[Deps]) -> set[Place]:
+    """The stacks that have nodes, and for a resize those that it passes through."""
     async with ctx.deps.engine.connect() as conn:
         nodes = await stacks.nodes_of(conn, ctx.bay.id)
-    shards = {place(node.position)[0] for node in nodes}
-    if ctx.operation.kind is OperationKind.RESIZE:
-        shards |= set(range(len(spread(max(ctx.bay.node_count, node_count_of(ctx.operation.request))))))
-    return shards
+    expected = {home(node) for node in nodes}
+    group = await group_of(ctx)
+    if ctx.operation.kind is OperationKind.RESIZE and group.newest is not None:
+        most = max(ctx.bay.node_count if group.default else 0, node_count_of(ctx.operation.request))
+        expected |= {(group.newest, shard) for shard in range(len(spread(most)))}
+    return expected
 
 
-async def _never_made(ctx: StepContext[Deps], stack: StackSummary) -> Collection[str]:
-    """Indices of a shard's members that are no nodes, when it did not come to a good end."""
-    if stack.phase == "COMPLETE":
-        return ()
-    listed = await ctx.deps.project(ctx.bay).heat.resources(stack.id, NESTED_DEPTH)
+async def _never_made(ctx: StepContext[Deps], stack_id: str) -> Collection[str]:
+    """Indices of members of a stack that are no nodes, when it did not come to a good end."""
+    listed = await ctx.deps.project(ctx.bay).heat.resources(stack_id, NESTED_DEPTH)
     async with ctx.deps.engine.connect() as conn:
         return broken_members(listed, await stacks.nodes_of(conn, ctx.bay.id)).indices
 
 
-def _workers(values: Mapping[str, object], shard: int, without: Collection[str]) -> list[NodeInfo]:
+def _workers(values: Mapping[str, object], where: Place, without: Collection[str]) -> list[NodeInfo]:
+    pool, shard = where
     found = read_workers(_without(values, without))
-    return [replace(node, index=position(shard, node.index)) for node in found]
+    return [replace(node, index=position(shard, node.index), pool=pool) for node in found]
 
 
 async def _outputs(ctx: StepContext[Deps], stack_id: str, read: Callable[[Mapping[str, object]], _Read]) -> _Read:
@@ -231,6 +269,6 @@ def recording(ctx: StepContext[Deps], outputs: BayOutputs, seen: str | None = No
 
 def _nodes(outputs: BayOutputs) -> list[Node]:
     return [
-        Node(node.server_id, node.role, node.index, node.name, node.address, node.private_address)
+        Node(node.server_id, node.role, node.index, node.name, node.address, node.private_address, node.pool)
         for node in outputs.nodes
     ]

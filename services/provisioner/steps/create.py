@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.provisioner.factory import Deps
 from services.provisioner.facts import api_url, facts_of, newest_parameters, secrets_of
+from services.provisioner.steps.group import generation_of
 from services.provisioner.steps.room import shortage
 from services.provisioner.steps.server_groups import make_server_groups
 from shared.db.repositories import authorities, bays, stacks
@@ -72,13 +73,13 @@ async def create_stack(ctx: StepContext[Deps]) -> Outcome:
     return Done(keep)
 
 
-async def opened(ctx: StepContext[Deps], *, secrets: bool = True) -> RenderedStack:
-    """What the bay was rendered to; with `secrets` as Heat is to have it.
+async def opened(ctx: StepContext[Deps], *, secrets: bool = True, pool: int = 0) -> RenderedStack:
+    """What the bay, or one of its further pools, was rendered to; with `secrets` as Heat is to have it.
 
     Raises:
         CloudError: the nodes' credential cannot be opened here.
     """
-    born = await _rendered(ctx)
+    born = await _rendered(ctx, pool)
     render = born.render
     hidden = newest_parameters(render, born.credential, ctx.deps.seal_private_key) if secrets else {}
     return RenderedStack(
@@ -89,16 +90,16 @@ async def opened(ctx: StepContext[Deps], *, secrets: bool = True) -> RenderedSta
     )
 
 
-async def rotated(ctx: StepContext[Deps]) -> dict[str, str]:
-    """What an update of a stack has to say, so that new nodes get the newest credential and trust the authorities that
-    the bay trusts now.
+async def rotated(ctx: StepContext[Deps], pool: int = 0) -> dict[str, str]:
+    """What an update of a stack of that pool has to say, so that new nodes get the newest credential and trust the
+    authorities that the bay trusts now.
 
     Empty where nothing was ever rotated. Servers stay: they ignore new user-data (rule 6).
 
     Raises:
         CloudError: the nodes' credential cannot be opened here.
     """
-    born = await _rendered(ctx)
+    born = await _rendered(ctx, pool)
     if born.credential is None or born.credential.credential_id in born.render.parameters.values():
         return dict(born.authority)
     return {**born.authority, **newest_parameters(born.render, born.credential, ctx.deps.seal_private_key)}
@@ -119,15 +120,15 @@ class _Born:
     """
 
 
-async def _rendered(ctx: StepContext[Deps]) -> _Born:
-    bay = ctx.bay
+async def _rendered(ctx: StepContext[Deps], pool: int) -> _Born:
+    bay, generation = ctx.bay, await generation_of(ctx, pool)
     async with ctx.deps.engine.connect() as conn:
-        render = await stacks.render_of(conn, bay.id, bay.generation)
+        render = await stacks.render_of(conn, bay.id, generation, pool=pool)
         credential = await stacks.credential_of(conn, bay.id)
         ca_pem = await stacks.authority_certificate(conn, bay.id)
         ever = await authorities.generations(conn, bay.id)
     if render is None:
-        raise ValueError(f"bay {bay.id} has no render of generation {bay.generation}")
+        raise ValueError(f"bay {bay.id} has no render of generation {generation}, pool {pool}")
     return _Born(render, credential, authority_parameter(ca_pem) if len(ever) > 1 and ca_pem else {})
 
 

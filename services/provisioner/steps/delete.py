@@ -15,7 +15,7 @@ from services.provisioner.steps.revive import delete_again
 from services.provisioner.steps.server_groups import delete_server_groups
 from services.provisioner.steps.stall import listen
 from shared.db.repositories import stacks
-from shared.domain.shards import shard_of
+from shared.domain.shards import is_further
 from shared.worker.outcome import Back, Broke, Done, Outcome, StepContext, Wait
 
 
@@ -25,7 +25,7 @@ async def delete_stack(ctx: StepContext[Deps]) -> Outcome:
     The further stacks of a large bay go before the first, whose network they use: `follow_delete` comes back for it.
     """
     heat, listed = ctx.deps.project(ctx.bay).heat, await doomed_stacks(ctx)
-    for stack in [one for one in listed if shard_of(one.name, ctx.bay.stack_name)] or listed:
+    for stack in [one for one in listed if is_further(one.name, ctx.bay.stack_name)] or listed:
         if stack.status != "DELETE_IN_PROGRESS":
             await ctx.guard()
             await heat.delete(stack.id)
@@ -42,7 +42,7 @@ async def follow_delete(ctx: StepContext[Deps]) -> Outcome:
     if not left:
         await delete_server_groups(ctx)
         return Done()
-    turn = [stack for stack in left if shard_of(stack.name, ctx.bay.stack_name)] or left
+    turn = [stack for stack in left if is_further(stack.name, ctx.bay.stack_name)] or left
     failed = [stack for stack in turn if stack.status == "DELETE_FAILED"]
     if ctx.operation.overdue:
         return await undeletable(ctx, failed or turn)

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.provisioner.factory import Deps
 from services.provisioner.steps.broken import NESTED_DEPTH
 from services.provisioner.steps.collect import read_outputs, recording, workers_in
+from services.provisioner.steps.group import group_of
 from services.provisioner.steps.members import look
 from services.provisioner.steps.reasons import awaited, rolled_back, stack_failed
 from services.provisioner.steps.revive import TIMES, dropped, may_revive, revive, times
@@ -32,6 +33,9 @@ BACKSTOP = 20.0
 
 async def follow_stack(ctx: StepContext[Deps]) -> Outcome:
     """Look at the stack until Heat is through with what this operation asked for."""
+    group = await group_of(ctx)
+    if not group.default:
+        return Done()  # its own stacks are followed where they are changed
     bay, heat = ctx.bay, ctx.deps.project(ctx.bay).heat
     if bay.stack_id is None:
         return Back(_stack_step(ctx), ctx.deps.settings.poll_seconds)
@@ -136,7 +140,7 @@ async def _rolled_back(ctx: StepContext[Deps], heat: HeatClient, summary: StackS
         return rolled_back(did, failures, "Heat does not say why", _remembering(ctx, summary))
     # The request's `was` is what was expected before it; the stack shows what there is.
     outputs = await read_outputs(ctx)
-    record, was = recording(ctx, outputs, summary.seen), len(workers_in(outputs))
+    record, was = recording(ctx, outputs, summary.seen), len(workers_in(outputs, await group_of(ctx)))
 
     async def restore(conn: AsyncConnection) -> None:
         await record(conn)

@@ -7,7 +7,6 @@ lives. A floating IP holds its port's address in the same way.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 import structlog
@@ -18,6 +17,7 @@ from services.provisioner.steps.broken import NESTED_DEPTH
 from services.provisioner.steps.collect import shard_stacks
 from shared.db.repositories import stacks
 from shared.domain import names
+from shared.domain.shards import FIRST, Place, stack_of
 from shared.openstack.heat import HeatClient
 from shared.openstack.nova import Server
 from shared.openstack.stacks import StackResource
@@ -37,7 +37,8 @@ async def remove_orphans(ctx: StepContext[Deps], heat: HeatClient) -> str | None
     async with ctx.deps.engine.connect() as conn:
         nodes = {node.server_id for node in await stacks.nodes_of(conn, ctx.bay.id)}
     held = nodes.union(one.physical_id for one in listed)
-    servers = [one for one in await _marked(ctx) if one.id not in held and _shard(ctx, one) in shards]
+    strange = [one for one in await _marked(ctx) if one.id not in held]
+    servers = [one for one in strange if stack_of(one.name, ctx.bay.stack_name) in shards]
     await _delete(ctx, servers)
     lost = [one.name for one in servers] + await _floating_ips(ctx, listed, held)
     return f"Removing what Heat lost: {', '.join(lost)}" if lost else None
@@ -49,20 +50,14 @@ async def end_servers(ctx: StepContext[Deps]) -> None:
     await _delete(ctx, await _marked(ctx))
 
 
-def _shard(ctx: StepContext[Deps], server: Server) -> int:
-    """Of which of the bay's stacks a server is, by its name: a worker's begins with that of its stack."""
-    found = re.match(re.escape(ctx.bay.stack_name) + r"-s([1-9][0-9]*)-", server.name, re.IGNORECASE)
-    return int(found[1]) if found else 0
-
-
-async def _resources(ctx: StepContext[Deps], heat: HeatClient) -> tuple[list[StackResource], set[int]]:
-    """Those of all the bay's stacks, none when there are none in the first, and which shards could be seen.
+async def _resources(ctx: StepContext[Deps], heat: HeatClient) -> tuple[list[StackResource], set[Place]]:
+    """Those of all the bay's stacks, none when there are none in the first, and which stacks could be seen.
 
     A stack may be there though nothing shows it: its servers are let alone.
     """
     first = ctx.bay.stack_id
     listed = await heat.resources(first, NESTED_DEPTH) if first else []
-    seen = {0}
+    seen = {FIRST}
     if listed:
         shards = await shard_stacks(ctx)
         for shard, stack in shards.items():

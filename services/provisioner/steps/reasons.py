@@ -28,6 +28,7 @@ _log = structlog.get_logger()
 _DEEDS: Final = {
     OperationKind.CREATE: "Creating the bay",
     OperationKind.RESIZE: "Resizing the bay",
+    OperationKind.RESIZE_MASTERS: "Changing the number of masters",
     OperationKind.DELETE: "Deleting the bay",
 }
 _HOLDERS_NAMED: Final = 3

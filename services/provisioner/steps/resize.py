@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.provisioner.factory import Deps
 from services.provisioner.steps.broken import Broken
@@ -11,11 +14,13 @@ from services.provisioner.steps.collect import recording, shard_stacks, workers_
 from services.provisioner.steps.create import rotated
 from services.provisioner.steps.follow import lost
 from services.provisioner.steps.gone import MEMO, gone_workers
+from services.provisioner.steps.group import Group, generation_of, group_of
 from services.provisioner.steps.members import Found, look
 from services.provisioner.steps.orphans import remove_orphans
+from services.provisioner.steps.pool_render import pool_render
 from services.provisioner.steps.rehearsal import harm
 from services.provisioner.steps.revive import may_revive
-from services.provisioner.steps.room import shortage
+from services.provisioner.steps.room import shortage, shortage_of_pool
 from services.provisioner.steps.shards import shares_of, stay_and_absent
 from services.provisioner.steps.stall import anew, listen
 from shared.db.repositories import drift, operations, stacks
@@ -23,11 +28,14 @@ from shared.domain import names
 from shared.domain.operation import OperationState
 from shared.domain.queue import named_of, node_count_of
 from shared.domain.scaling import leaving
-from shared.domain.shards import place
+from shared.domain.shards import FIRST, Share, home
 from shared.drivers.contract import MARK_PARAMETER
 from shared.openstack.heat import HeatClient
 from shared.openstack.stacks import Stack
-from shared.worker.outcome import Broke, Done, Outcome, StepContext, Wait
+from shared.worker.outcome import Back, Broke, Done, Outcome, StepContext, Wait
+
+_UNDRAINED: Final = "undrained"
+"""In the memo: whether nodes were chosen to leave after the drain."""
 
 
 async def resize_stack(ctx: StepContext[Deps]) -> Outcome:
@@ -35,9 +43,15 @@ async def resize_stack(ctx: StepContext[Deps]) -> Outcome:
     bay, heat = ctx.bay, ctx.deps.project(ctx.bay).heat
     if bay.stack_id is None:
         return Broke("The bay has no Heat stack to resize.")
+    if ctx.operation.memo.get(_UNDRAINED) is True:
+        note = "More nodes leave than were drained, so they are drained first."
+        return Back("resize.drain", 0, memo={_UNDRAINED: False}, note=note)
     stack = await heat.show(bay.stack_id)
     if stack is None or stack.action == "DELETE":
         return await _deleted(ctx, stack)
+    group = await group_of(ctx)
+    if not group.default:
+        return await _beside(ctx, heat, stack, group)
     if stack.operation == str(ctx.operation.id):
         ctx.deps.cloud.stacks.forget(bay.project_id)
         return Done()
@@ -47,22 +61,61 @@ async def resize_stack(ctx: StepContext[Deps]) -> Outcome:
             note = f"Heat is still busy with something else: {stack.status}"
             return Wait(ctx.deps.settings.poll_seconds, note=note, memo=silence.memo)
         # Nobody works on it any more: our update takes it up.
-    broken = await _broken(ctx, heat, stack)
+    broken = await _broken(ctx, heat, await _settled(ctx, stack))
     if not isinstance(broken, Broken):
         return broken
-    if refusal := await _refusal(ctx, heat, stack, broken):
+    if refusal := await _refusal(ctx, heat, group, stack, broken):
         return Broke(f"{refusal} Nothing was changed.")
     await _update(ctx, heat, stack, broken)
     return Done(memo={**anew(), "seen_before": stack.seen})
 
 
-async def _broken(ctx: StepContext[Deps], heat: HeatClient, stack: Stack) -> Broken | Outcome:
-    """What is to be removed besides those who leave; or what is to be done first, where the stack is not as we left it
-    or servers are gone."""
+async def _beside(ctx: StepContext[Deps], heat: HeatClient, first: Stack, group: Group) -> Outcome:
+    """A further nodegroup has stacks of its own: the bay's first, whose network they use, is only looked at. What they
+    are made of is kept before the first of them is made (rule 6)."""
+    if first.phase == "IN_PROGRESS":
+        note = f"Heat is still busy with something else: {first.status}"
+        return Wait(ctx.deps.settings.poll_seconds, note=note)
+    async with ctx.deps.engine.connect() as conn:
+        settled = await operations.left_whole(conn, ctx.bay.id, ctx.operation.id)
+    broken = await _broken(ctx, heat, settled)
+    if not isinstance(broken, Broken):
+        return broken
+    wanted = node_count_of(ctx.operation.request)
+    if group.newest is None or not wanted:
+        return Done(memo=anew(), note=_BESIDE)
+    render = await pool_render(ctx, group)
+    if isinstance(render, Broke):
+        return render
+    standing = await _standing(ctx, group)
+    if missing := await shortage_of_pool(ctx, render, standing=standing, workers=wanted):
+        return Broke(f"{missing} Nothing was changed.")
+    born, pool, generation = render, group.newest, await generation_of(ctx, group.newest)
+
+    async def keep(conn: AsyncConnection) -> None:
+        await stacks.keep_render(conn, ctx.bay.id, generation, born, pool=pool)
+
+    return Done(keep, memo=anew(), note=_BESIDE)
+
+
+_BESIDE: Final = "The nodegroup has stacks of its own"
+
+
+async def _standing(ctx: StepContext[Deps], group: Group) -> int:
+    """How many of the group's nodes stay."""
+    leave = set(_to_remove(ctx))
+    async with ctx.deps.engine.connect() as conn:
+        nodes = group.of(await stacks.nodes_of(conn, ctx.bay.id))
+    return sum(node.server_id not in leave for node in nodes)
+
+
+async def _broken(ctx: StepContext[Deps], heat: HeatClient, settled: bool) -> Broken | Outcome:
+    """What is to be removed besides those who leave; or what is to be done first, where the stacks are not as we left
+    them (not `settled`) or servers are gone."""
     async with ctx.deps.engine.connect() as conn:
         nodes = await stacks.nodes_of(conn, ctx.bay.id)
     gone = await gone_workers(ctx, nodes)
-    if not gone and await _settled(ctx, stack):
+    if not gone and settled:
         return Broken()
     busy = [one.name for one in (await shard_stacks(ctx)).values() if one.phase == "IN_PROGRESS"]
     if busy:  # a living engine may be about to note what it has just made there
@@ -82,24 +135,22 @@ async def _deleted(ctx: StepContext[Deps], stack: Stack | None) -> Outcome:
     return Broke(lost(ctx))
 
 
-async def _refusal(ctx: StepContext[Deps], heat: HeatClient, stack: Stack, broken: Broken) -> str | None:
+async def _refusal(ctx: StepContext[Deps], heat: HeatClient, group: Group, stack: Stack, broken: Broken) -> str | None:
     """Why the update must not happen, or cannot."""
     async with ctx.deps.engine.connect() as conn:
-        workers = [node for node in await stacks.nodes_of(conn, ctx.bay.id) if node.role == "worker"]
-    share = (await shares_of(ctx))[0]
-    here = [node for node in workers if place(node.position)[0] == 0]
+        workers = group.of(await stacks.nodes_of(conn, ctx.bay.id))
+    share = await _share(ctx)
+    here = [node for node in workers if home(node) == FIRST]
     stay, absent = stay_and_absent(here, share.remove)
     absent = sorted({*absent, *broken.indices}, key=int)
     changes = await heat.preview_update(stack.id, parameters=await _parameters(ctx, stay, absent))
-    leaving_all = set(_to_remove(ctx))
-    standing = sum(node.server_id not in leaving_all for node in workers)
     return harm(changes, len(share.remove), broken) or await shortage(
-        ctx, workers=node_count_of(ctx.operation.request), standing=standing
+        ctx, workers=node_count_of(ctx.operation.request), standing=await _standing(ctx, group)
     )
 
 
 async def _update(ctx: StepContext[Deps], heat: HeatClient, stack: Stack, broken: Broken) -> None:
-    share = (await shares_of(ctx))[0]
+    share = await _share(ctx)
     parameters = await _parameters(ctx, share.count, [*share.remove, *broken.indices])
     rollback = ctx.operation.request.get("rollback") is True
     timeout = ctx.bay.create_timeout or None
@@ -114,8 +165,14 @@ async def _update(ctx: StepContext[Deps], heat: HeatClient, stack: Stack, broken
     ctx.deps.cloud.stacks.forget(ctx.bay.project_id)
 
 
+async def _share(ctx: StepContext[Deps]) -> Share:
+    """What the first stack is to have; nothing where all the group's nodes are elsewhere."""
+    return (await shares_of(ctx)).get(FIRST, Share(0, changed=False))
+
+
 async def _settled(ctx: StepContext[Deps], stack: Stack) -> bool:
-    """Whether the operation that the stack bears the mark of came to its end, so that our record is of the stack."""
+    """Whether the operation that the stack bears the mark of came to its end, so that our record is of the stack; and
+    the last one of the others."""
     if stack.action == "ROLLBACK":
         return False  # its mark is of the operation before the one that failed, which may have been recorded
     try:
@@ -125,7 +182,9 @@ async def _settled(ctx: StepContext[Deps], stack: Stack) -> bool:
     async with ctx.deps.engine.connect() as conn:
         if await drift.seen(conn, ctx.bay.id) not in (None, stack.seen):
             return False  # somebody else has changed it since
-        return await operations.state_of(conn, marked) in (OperationState.DONE, None)
+        return await operations.state_of(conn, marked) in (OperationState.DONE, None) and await operations.left_whole(
+            conn, ctx.bay.id, ctx.operation.id
+        )
 
 
 async def _catch_up(ctx: StepContext[Deps], found: Found, gone: frozenset[str]) -> Outcome | None:
@@ -140,12 +199,14 @@ async def _catch_up(ctx: StepContext[Deps], found: Found, gone: frozenset[str]) 
     if known == standing:
         return None
     record, request = recording(ctx, found.outputs), ctx.operation.request
+    group = await group_of(ctx)
     named = [server for server in named_of(request) if server in standing or server not in known]  # less who left
     try:
-        remove = leaving(workers_in(found.outputs), node_count_of(request), named)
+        remove = leaving(workers_in(found.outputs, group), node_count_of(request), named, _to_remove(ctx))
     except ValueError as error:
         return Broke(f"The nodes that leave could not be chosen: {error}", apply=record)
-    memo: dict[str, object] = {"remove": remove, MEMO: sorted(gone)}
+    undrained = not set(remove) <= set(_to_remove(ctx))
+    memo: dict[str, object] = {"remove": remove, MEMO: sorted(gone), _UNDRAINED: undrained}
     return Wait(0, note="The stack is not as we left it: looking again.", memo=memo, apply=record)
 
 

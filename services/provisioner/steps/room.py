@@ -7,6 +7,8 @@ half of it behind. What a service does not tell is not judged here: the cloud wi
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import structlog
 
 from services.provisioner.factory import Deps
@@ -16,8 +18,8 @@ from shared.db.repositories.stacks import Render
 from shared.domain.errors import ClientFault, CloudError
 from shared.domain.headroom import shortfall
 from shared.domain.queue import node_count_of
-from shared.drivers.common.shards import whole_footprint
-from shared.drivers.contract import RenderedStack
+from shared.drivers.common.shards import pool_footprint, whole_footprint
+from shared.drivers.contract import Driver, RenderedStack
 from shared.drivers.footprint import Footprint, difference
 from shared.openstack.headroom import allowances, balances, flavors_of, needs
 from shared.worker.outcome import StepContext
@@ -34,12 +36,32 @@ async def shortage(ctx: StepContext[Deps], *, workers: int | None = None, standi
         render = await stacks.render_of(conn, ctx.bay.id, ctx.bay.generation)
     if render is None:
         return None  # the step itself will say so
+    counts = (0, node_count_of(ctx.operation.request)) if workers is None else (standing, workers)
+    return await _judged(ctx, render, *counts, whole=workers is None)
+
+
+async def shortage_of_pool(ctx: StepContext[Deps], born: Render, *, standing: int, workers: int) -> str | None:
+    """The same of a further pool that is made of `born`, which grows from `standing` workers to `workers`."""
+    return await _judged(ctx, born, standing, workers, count=pool_footprint)
+
+
+async def _judged(
+    ctx: StepContext[Deps],
+    render: Render,
+    standing: int,
+    workers: int,
+    *,
+    whole: bool = False,
+    count: Callable[[Driver, RenderedStack, int], Footprint] = whole_footprint,
+) -> str | None:
+    """`whole`: all of the bay is made, and not only more of its workers."""
+    driver, born = ctx.deps.driver(ctx.bay), _stack(render)
     try:
-        wanted = _footprint(ctx, render, node_count_of(ctx.operation.request) if workers is None else workers)
-        if workers is not None:
-            wanted = difference(wanted, _footprint(ctx, render, standing))
+        wanted = count(driver, born, workers)
+        if not whole:
+            wanted = difference(wanted, count(driver, born, standing))
         cloud = ctx.deps.project(ctx.bay)
-        needed = needs(wanted, await flavors_of(cloud, wanted.servers, {})) | _members(ctx, masters=workers is None)
+        needed = needs(wanted, await flavors_of(cloud, wanted.servers, {})) | _members(ctx, masters=whole)
     except (ValueError, ClientFault, CloudError) as error:
         _log.warning("need not known", bay=str(ctx.bay.id), reason=str(error))
         return None
@@ -59,14 +81,13 @@ def _members(ctx: StepContext[Deps], *, masters: bool) -> dict[str, int]:
     return {"server_group_members": max((counts[role] for role in groups_of(ctx.bay)), default=0)}
 
 
-def _footprint(ctx: StepContext[Deps], render: Render, workers: int) -> Footprint:
-    first = RenderedStack(
+def _stack(render: Render) -> RenderedStack:
+    return RenderedStack(
         template=render.template,
         files=dict(render.files),
         environment=dict(render.environment),
         parameters=dict(render.parameters),
     )
-    return whole_footprint(ctx.deps.driver(ctx.bay), first, workers)
 
 
 def _untold(error: CloudError) -> None:

@@ -1,4 +1,4 @@
-"""The further stacks of a large bay: made, changed and removed after the first one, whose network they use.
+"""The further stacks of a nodegroup: made, changed and removed after the bay's first one, whose network they use.
 
 One step does it all, and is run again until every shard is as this operation wants it. Each run looks first: a shard
 bears the operation's mark once Heat has heard of the change, so nothing is asked for twice (rule 4). A few are under
@@ -15,6 +15,7 @@ from services.provisioner.steps.broken import NESTED_DEPTH, broken_members
 from services.provisioner.steps.collect import shard_stacks
 from services.provisioner.steps.create import opened, rotated, send
 from services.provisioner.steps.gone import known_gone, still_there
+from services.provisioner.steps.group import group_of
 from services.provisioner.steps.reasons import awaited, stack_failed
 from services.provisioner.steps.rehearsal import harm
 from services.provisioner.steps.revive import go_on
@@ -25,7 +26,7 @@ from shared.domain.bay import Node
 from shared.domain.errors import CloudError
 from shared.domain.operation import OperationKind
 from shared.domain.queue import node_count_of
-from shared.domain.shards import Share, place, shares, stack_name
+from shared.domain.shards import FIRST, LARGEST, Place, Share, home, place, shares, stack_name
 from shared.drivers.common.shards import largest, shard_stack
 from shared.drivers.contract import MARK_PARAMETER
 from shared.openstack.stacks import StackSummary
@@ -42,20 +43,21 @@ async def settle_shards(ctx: StepContext[Deps]) -> Outcome:
     wanted = await shares_of(ctx)
     if ctx.operation.kind is OperationKind.CREATE and len(wanted) == 1:
         return Done()
-    standing = await shard_stacks(ctx)
+    group = await group_of(ctx)
+    standing = {where: one for where, one in (await shard_stacks(ctx)).items() if where[0] in group.numbers}
     busy: list[str] = []
     broke: Broke | None = None
-    for shard in sorted({*wanted, *standing} - {0}):
-        found = standing.get(shard)
+    for where in sorted({*wanted, *standing} - {FIRST}):
+        found = standing.get(where)
         if broke is not None and (found is None or found.phase != "IN_PROGRESS"):
             continue  # nothing new is begun; the end is told when Heat has come to rest
         if len(busy) == AT_ONCE:
             break
-        outcome = await _settle(ctx, shard, wanted.get(shard, Share(0)), found)
+        outcome = await _settle(ctx, where, wanted.get(where, Share(0)), found)
         if isinstance(outcome, Broke):
             broke = broke or outcome
         elif outcome:
-            busy.append(stack_name(ctx.bay.stack_name, shard))
+            busy.append(_name(ctx, where))
     if busy and not (broke and ctx.operation.overdue):
         undeleted = any(one.status == "DELETE_FAILED" for one in standing.values())
         memo: dict[str, object] = {"shard_deletes": _deletes(ctx) + 1} if undeleted else {}
@@ -75,18 +77,26 @@ def _deletes(ctx: StepContext[Deps]) -> int:
     return int(str(ctx.operation.memo.get("shard_deletes", 0)))
 
 
-async def shares_of(ctx: StepContext[Deps]) -> dict[int, Share]:
-    """What each of the bay's stacks is to have at this operation's end."""
+async def shares_of(ctx: StepContext[Deps]) -> dict[Place, Share]:
+    """What each stack of the operation's nodegroup is to have at its end; nothing for a group that is gone."""
+    group = await group_of(ctx)
+    if group.newest is None:
+        return {}
     async with ctx.deps.engine.connect() as conn:
         nodes = await stacks.nodes_of(conn, ctx.bay.id)
-    first = await opened(ctx, secrets=False)
+    most = LARGEST if group.newest else largest(await opened(ctx, secrets=False))
     chosen = ctx.operation.memo.get("remove", [])
     remove = {str(server) for server in chosen} if isinstance(chosen, list) else set()
-    workers = [node for node in nodes if node.role == "worker"]
-    return shares(workers, node_count_of(ctx.operation.request), remove, largest=largest(first))
+    wanted = node_count_of(ctx.operation.request)
+    return shares(group.of(nodes), wanted, remove, pool=group.newest, largest=most)
 
 
-async def _settle(ctx: StepContext[Deps], shard: int, share: Share, standing: StackSummary | None) -> bool | Broke:
+def _name(ctx: StepContext[Deps], where: Place) -> str:
+    pool, shard = where
+    return stack_name(ctx.bay.stack_name, shard, pool)
+
+
+async def _settle(ctx: StepContext[Deps], shard: Place, share: Share, standing: StackSummary | None) -> bool | Broke:
     """Look at one shard and do what is next; whether Heat is busy with it."""
     heat = ctx.deps.project(ctx.bay).heat
     if standing is None:
@@ -109,18 +119,19 @@ async def _settle(ctx: StepContext[Deps], shard: int, share: Share, standing: St
     return False
 
 
-async def _lost(ctx: StepContext[Deps], shard: int) -> Broke | None:
+async def _lost(ctx: StepContext[Deps], shard: Place) -> Broke | None:
     """A stack that is gone while its servers run cannot be made anew: there would be two of each."""
     async with ctx.deps.engine.connect() as conn:
-        nodes = [one for one in await stacks.nodes_of(conn, ctx.bay.id) if place(one.position)[0] == shard]
+        nodes = [one for one in await stacks.nodes_of(conn, ctx.bay.id) if home(one) == shard]
     there = await still_there(ctx, nodes)
     if not there:
         return None
-    name = stack_name(ctx.bay.stack_name, shard)
+    name = _name(ctx, shard)
     return Broke(f"Stack {name} not found in Heat, but {len(there)} of its servers run: delete them, and resize again.")
 
 
-async def _make(ctx: StepContext[Deps], shard: int, share: Share) -> bool | Broke:
+async def _make(ctx: StepContext[Deps], where: Place, share: Share) -> bool | Broke:
+    pool, shard = where
     heat = ctx.deps.project(ctx.bay).heat
     outputs = await heat.outputs(ctx.bay.stack_id or "")
     shared = (outputs or {}).get("shard")
@@ -128,29 +139,29 @@ async def _make(ctx: StepContext[Deps], shard: int, share: Share) -> bool | Brok
         return Broke("The bay's first stack does not tell what its further ones need (output shard).")
     count = ctx.deps.driver(ctx.bay).resize_parameters(share.count, ())
     try:
-        stack = shard_stack(await opened(ctx), shard, count, shared)
+        stack = shard_stack(await opened(ctx, pool=pool), shard, count, shared, pool=pool)
     except ValueError as error:  # an output may still be empty right after an update
         raise CloudError(str(error), service="orchestration", retryable=True, resource=ctx.bay.stack_id) from error
-    name = stack_name(ctx.bay.stack_name, shard)
+    name = _name(ctx, where)
     await ctx.guard()
     if await send(ctx, name, stack) is None:
         return Broke(f"A Heat stack named {name} exists already and is not this bay's.")
     return True
 
 
-async def _change(ctx: StepContext[Deps], shard: int, share: Share, standing: StackSummary) -> bool | Broke:
+async def _change(ctx: StepContext[Deps], shard: Place, share: Share, standing: StackSummary) -> bool | Broke:
     """Change the count and the removal list, once a rehearsal has shown that no other server is touched (rule 6)."""
     heat = ctx.deps.project(ctx.bay).heat
     async with ctx.deps.engine.connect() as conn:
-        nodes = [one for one in await stacks.nodes_of(conn, ctx.bay.id) if place(one.position)[0] == shard]
+        nodes = [one for one in await stacks.nodes_of(conn, ctx.bay.id) if home(one) == shard]
         chosen = await operations.chosen_in_vain(conn, ctx.bay.id)
     leaving = chosen - {node.server_id for node in nodes} | known_gone(ctx)
     broken = broken_members(await heat.resources(standing.id, NESTED_DEPTH), nodes, leaving)
     stay, absent = stay_and_absent(nodes, share.remove)
-    changes = await heat.preview_update(standing.id, parameters=await _parameters(ctx, stay, absent))
+    changes = await heat.preview_update(standing.id, parameters=await _parameters(ctx, shard[0], stay, absent))
     if refusal := harm(changes, len(share.remove), broken):
         return Broke(f"{refusal} Stack {standing.name} was not changed.")
-    parameters = await _parameters(ctx, share.count, [*share.remove, *broken.indices])
+    parameters = await _parameters(ctx, shard[0], share.count, [*share.remove, *broken.indices])
     await ctx.guard()
     await heat.update(
         standing.id,
@@ -168,9 +179,9 @@ def stay_and_absent(workers: list[Node], remove: tuple[str, ...]) -> tuple[int, 
     return len(stay), [str(index) for index in range(present) if index not in stay]
 
 
-async def _parameters(ctx: StepContext[Deps], count: int, remove: list[str]) -> dict[str, str]:
+async def _parameters(ctx: StepContext[Deps], pool: int, count: int, remove: list[str]) -> dict[str, str]:
     changed = ctx.deps.driver(ctx.bay).resize_parameters(count, remove)
-    return changed | await rotated(ctx) | {MARK_PARAMETER: str(ctx.operation.id)}
+    return changed | await rotated(ctx, pool) | {MARK_PARAMETER: str(ctx.operation.id)}
 
 
 async def _late(ctx: StepContext[Deps], standing: StackSummary) -> Broke:

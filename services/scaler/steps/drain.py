@@ -1,11 +1,233 @@
-"""Moving the work away from nodes that leave."""
+"""Moving the work away from nodes that leave, so that nothing is hurt that can be spared.
+
+A pass closes the nodes for new work and asks once for everything on them to go elsewhere; passes follow one another
+until nothing is left or the time is up. The time runs from the row that is written before the first node is closed
+(shared.db.repositories.drained), by Postgres's clock, so it outlives this process. Whoever dies here leaves rows
+behind, by which services/scaler/reopen.py opens the nodes again when the operation has come to nothing.
+"""
 
 from __future__ import annotations
 
-from services.scaler.factory import Deps
-from shared.worker.outcome import Done, Outcome, StepContext
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from services.scaler.factory import Deps, ours
+from services.scaler.steps.plan import REACHED, REMOVE, number_in, works
+from shared.coe.port import Blocker, Coe, CoeNode, Look
+from shared.db.repositories import drained, stacks
+from shared.domain.bay import Bay, Node
+from shared.domain.errors import CloudError, InvalidInput
+from shared.domain.labels import rules_of
+from shared.domain.scaling_labels import DRAIN_ON_TIMEOUT, DRAIN_TIMEOUT
+from shared.drivers.common.labels import checked
+from shared.worker.outcome import Broke, Done, Outcome, StepContext, Wait
+
+PASS_SECONDS: Final = 3.0
+"""Between two passes."""
+TRIES: Final = 4
+"""So often an API is called that has never answered this operation."""
+TRY_SECONDS: Final = 4.0
+"""Between two of those."""
+FORCE_SECONDS: Final = 60.0
+"""How long work gets to end that is driven out by force."""
+_TRIES: Final = "drain_tries"
+_SHOWN: Final = 3
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What the owner wants of a drain."""
+
+    seconds: float
+    """How long it may take; 0: the nodes are not drained."""
+    force: bool
+    """Whether the nodes go all the same when the time is up."""
+    strict: bool = False
+    """Whether nodes stay even of a bay whose API never answered: the owner has said `fail` in so many words."""
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What one pass came to."""
+
+    look: Look
+    nodes: Mapping[str, CoeNode]
+    """The engine's view of those that leave, by server id, of whom it knows."""
+    left: Sequence[Blocker]
+
+    def unready(self) -> list[str]:
+        """Names of nodes on which nothing can end any more."""
+        return [node.name for node in self.nodes.values() if not node.ready]
+
+
+def terms_of(bay: Bay) -> Terms:
+    """The terms by the bay's labels."""
+    labels = bay.spec.get("labels")
+    said = {name: str(value) for name, value in labels.items()} if isinstance(labels, Mapping) else {}
+    asked = said.get(DRAIN_ON_TIMEOUT)
+    return Terms(_seconds(bay.driver, said), force=asked == "force", strict=asked == "fail")
+
+
+def _seconds(driver: str, labels: Mapping[str, str]) -> float:
+    rules = rules_of(driver)
+    try:
+        return float(checked(rules, labels, DRAIN_TIMEOUT))
+    except InvalidInput:  # of a bay that is older than the label's meaning
+        return float(rules[DRAIN_TIMEOUT].default)
 
 
 async def drain_leaving(ctx: StepContext[Deps]) -> Outcome:
     """Close the nodes that leave for new work, and move away what runs on them."""
-    return Done(note="")
+    chosen = ctx.operation.memo.get(REMOVE)
+    return await drain_pass(ctx, list(map(str, chosen)) if isinstance(chosen, list) else [], terms_of(ctx.bay))
+
+
+async def drain_pass(ctx: StepContext[Deps], servers: Collection[str], terms: Terms) -> Outcome:
+    """One pass over these servers of the bay: Wait while something is left, Done when they may go, Broke when not.
+
+    Whoever wants it again in the same operation, for other servers, may have it.
+    """
+    async with ctx.deps.engine.connect() as conn:
+        nodes = [node for node in await stacks.nodes_of(conn, ctx.bay.id) if node.server_id in servers]
+    if not nodes:
+        return Done()
+    if (why := ctx.deps.access.unreachable(ctx.bay)) is not None:
+        return Done(note=f"Not drained: {why}")
+    await ctx.guard()
+    async with ctx.deps.engine.begin() as conn:
+        elapsed = await drained.begin(conn, ctx.bay.id, ctx.operation.id, nodes)
+        if elapsed is None:
+            await conn.rollback()
+            return Wait(PASS_SECONDS * ctx.deps.settings.time_scale, note=_SWEPT)
+    if terms.seconds == 0:
+        return Done(note=f"Not drained: label {DRAIN_TIMEOUT} is 0.")
+    reached = ctx.operation.memo.get(REACHED) is True
+    try:
+        async with ctx.deps.turn(ctx.bay) as coe:
+            look = await coe.look()
+            reached = True
+            return await _work(ctx, coe, look, nodes, terms, elapsed)
+    except CloudError as error:
+        if ours(error):
+            raise
+        return _failed(ctx, nodes, terms, elapsed, error) if reached else _never_reached(ctx, nodes, terms, error)
+
+
+async def _work(
+    ctx: StepContext[Deps], coe: Coe, look: Look, nodes: Sequence[Node], terms: Terms, elapsed: float
+) -> Outcome:
+    expired = elapsed >= terms.seconds
+    done = await _go_through(ctx, coe, look, nodes, force=expired and terms.force)
+    if not done.left:
+        return Done(note=_drained(nodes, done), memo={REACHED: True, _TRIES: 0})
+    told = _left(ctx.bay, done)
+    if not expired:
+        return Wait(_pause(ctx, terms, elapsed), note=told, memo={REACHED: True})
+    if not terms.force:
+        return await _give_up(ctx, coe, nodes, done, f"{_after(terms)} {told}.")
+    if elapsed < terms.seconds + FORCE_SECONDS * ctx.deps.settings.time_scale:
+        return Wait(_pause(ctx, terms, elapsed), note=f"By force: {told}", memo={REACHED: True})
+    return Done(note=f"The nodes go by force. {told}", memo={REACHED: True, _TRIES: 0})
+
+
+async def _go_through(ctx: StepContext[Deps], coe: Coe, look: Look, nodes: Sequence[Node], *, force: bool) -> Pass:
+    """Close them all, and ask those that work to send away what runs on them."""
+    found = {node.server_id: one for node in nodes if (one := look.find(node)) is not None}
+    await ctx.guard()
+    await coe.close_nodes(list(found.values()), mark_of(ctx.bay))
+    ready = [one for one in found.values() if one.ready]
+    return Pass(look, found, await coe.drain(ready, force=force) if ready else [])
+
+
+async def _give_up(ctx: StepContext[Deps], coe: Coe, nodes: Sequence[Node], done: Pass, why: str) -> Broke:
+    """Open the nodes again, now if that can be and else by the sweep, and tell what stood in the way."""
+    try:
+        await coe.open_nodes(list(done.nodes.values()), mark_of(ctx.bay))
+    except CloudError:
+        return Broke(f"{why} {_KEPT}", faults=_faults(done))
+    servers = [node.server_id for node in nodes]
+    forget = partial(drained.end, bay_id=ctx.bay.id, operation_id=ctx.operation.id, servers=servers)
+    return Broke(f"{why} {_KEPT}", faults=_faults(done), apply=forget)
+
+
+_SWEPT: Final = "What an earlier operation left closed is just being opened again."
+
+_KEPT: Final = (
+    f"The nodes stay and take work again. Make room for the work, or set label {DRAIN_ON_TIMEOUT} to force in bays "
+    "whose nodes are to go all the same."
+)
+
+
+def mark_of(bay: Bay) -> str:
+    """What is left on nodes that we closed: the same for all operations of a bay, so that each of them, and the sweep,
+    can undo what another has left behind."""
+    return str(bay.id)
+
+
+def _failed(ctx: StepContext[Deps], nodes: Sequence[Node], terms: Terms, elapsed: float, error: CloudError) -> Outcome:
+    """The API answered this operation, and now does not or says no: that may be over soon."""
+    if elapsed < terms.seconds:
+        return Wait(_pause(ctx, terms, elapsed), note=f"{error.message} Trying again.", memo={REACHED: True})
+    if terms.force:
+        return Done(note=f"Not drained, and the nodes go by force. {error.message}", memo={_TRIES: 0})
+    return Broke(f"{_after(terms)} {_names(nodes)} could not be drained. {error.message} {_KEPT}")
+
+
+def _never_reached(ctx: StepContext[Deps], nodes: Sequence[Node], terms: Terms, error: CloudError) -> Outcome:
+    """The API has not answered this operation yet (docs/decisions/0017)."""
+    tries = number_in(ctx, _TRIES) + 1
+    if error.retryable and tries < TRIES:
+        note = f"{error.message} Trying again to reach the bay."
+        return Wait(TRY_SECONDS * ctx.deps.settings.time_scale, note=note, memo={_TRIES: tries})
+    if terms.strict:
+        return Broke(f"{_names(nodes)} could not be drained, and label {DRAIN_ON_TIMEOUT} is fail. {error.message}")
+    return Done(note=f"Not drained: {error.message}", memo={_TRIES: 0})
+
+
+def _pause(ctx: StepContext[Deps], terms: Terms, elapsed: float) -> float:
+    """Seconds to the next pass; the last one comes when the time is up."""
+    usual = PASS_SECONDS * ctx.deps.settings.time_scale
+    rest = terms.seconds - elapsed
+    return min(usual, rest) if rest > 0 else usual
+
+
+def _after(terms: Terms) -> str:
+    return f"After {terms.seconds:.0f} s"
+
+
+def _left(bay: Bay, done: Pass) -> str:
+    """What is left where, for people: "3 pods left on node-4: shop/web-2 (budget shop/web allows no disruption)"."""
+    parts = []
+    for name, left in _by_node(done).items():
+        more = [f"and {len(left) - _SHOWN} more"] if len(left) > _SHOWN else []
+        works_told = ", ".join([*(one.told() for one in left[:_SHOWN]), *more])
+        parts.append(f"{works(len(left), bay)} left{name and ' on '}{name}: {works_told}")
+    rest = [f"and {len(parts) - _SHOWN} more nodes"] if len(parts) > _SHOWN else []
+    return "; ".join([*parts[:_SHOWN], *rest])
+
+
+def _by_node(done: Pass) -> dict[str, list[Blocker]]:
+    """What is left by the name of its node; those that somebody keeps come first. Under "" what came since the look."""
+    names = {one.id: one.name for one in done.nodes.values()}
+    places = {work.name: names[work.node] for work in done.look.works if work.node in names}
+    found: dict[str, list[Blocker]] = {}
+    for one in sorted(done.left, key=lambda left: not left.reason):
+        found.setdefault(places.get(one.work, ""), []).append(one)
+    return found
+
+
+def _faults(done: Pass) -> dict[str, str]:
+    return {name or "work": ", ".join(one.told() for one in left[:_SHOWN]) for name, left in _by_node(done).items()}
+
+
+def _names(nodes: Sequence[Node]) -> str:
+    more = [f"and {len(nodes) - _SHOWN} more"] if len(nodes) > _SHOWN else []
+    return ", ".join([*(node.name for node in nodes[:_SHOWN]), *more])
+
+
+def _drained(nodes: Sequence[Node], done: Pass) -> str:
+    unready = done.unready()
+    lost = f" Nothing could be moved from {', '.join(unready[:_SHOWN])}, not ready." if unready else ""
+    return f"Drained: {_names(nodes)}.{lost}"

@@ -12,6 +12,7 @@ from shared.contracts.http.base import WireBody
 from shared.contracts.http.certificates import CSR_BYTES
 from shared.contracts.http.values import LARGEST
 from shared.domain.errors import InvalidInput
+from shared.domain.healing import OLD_AGENT
 
 SECRET: Final = (16, 255)
 """Characters of a node's secret, least and most."""
@@ -64,6 +65,10 @@ class NodeSelfOut(BaseModel):
     operation_active: bool
     credential_generation: int = 0
     """Of the cloud credential that waits for this node, encrypted to its certificate; 0: none does."""
+    masters: tuple[str, ...] = ()
+    """To masters: the private addresses of all that stay, in their order; empty where the node knows best."""
+    leaving: str | None = None
+    """To a master: the private address of the one that it is to take out of the bay's store; its own when it leaves."""
 
 
 class NodeCredentialOut(BaseModel):
@@ -86,5 +91,9 @@ class NodeReport(WireBody):
     ] = Field(default_factory=dict)
     credential_generation: Annotated[int | None, Field(ge=0, le=LARGEST)] = None
     """Of the cloud credential that it uses, once it was given another one than it was born with."""
+    parted: Annotated[str | None, Field(max_length=64)] = None
+    """The address of the master that it was to take out of the bay's store, once that one is out."""
     problem: Annotated[str | None, Field(max_length=500)] = None
     """Why it has not done what is wanted of it."""
+    next_within: Annotated[int, Field(ge=30, le=3600)] = OLD_AGENT
+    """Seconds within which it reports again; it counts as silent a minute later."""

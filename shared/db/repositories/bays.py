@@ -56,6 +56,12 @@ async def get(conn: AsyncConnection, bay_id: UUID) -> Bay | None:
     return _bay(row) if row else None
 
 
+async def many(conn: AsyncConnection, bay_ids: Sequence[UUID]) -> list[Bay]:
+    """Those of the bays that there are, at once."""
+    rows = await conn.execute(select(*_COLUMNS).where(bays.c.id.in_(bay_ids)))
+    return [_bay(row) for row in rows]
+
+
 async def lock(conn: AsyncConnection, bay_id: UUID) -> Bay | None:
     """The bay, held until the transaction ends. Whoever changes a bay or its operations takes this lock first."""
     row = (await conn.execute(select(*_COLUMNS).where(bays.c.id == bay_id).with_for_update())).first()

@@ -10,15 +10,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Row, bindparam, select, text, update
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import Row, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from shared.db.repositories import bays
+from shared.db.repositories import bays, health
 from shared.db.tables import bays as table
 from shared.domain.bay_state import BayEvent
 
-PREFIX: Final = "cloud."
+PREFIX: Final = health.CLOUD
 """What the sweep's keys in health_status_reason begin with."""
 
 
@@ -91,35 +90,15 @@ async def still(conn: AsyncConnection, one: Resting) -> bool:
 async def lose(conn: AsyncConnection, one: Resting, reason: str) -> None:
     """The bay's stack is gone, and with it what could be said of its health. The caller has it by `still`."""
     await bays.apply_event(conn, one.id, BayEvent.STACK_LOST, reason=reason)
-    await tell(conn, one.id, {}, ill=False)
+    await health.forget(conn, one.id)
 
 
 async def tell(conn: AsyncConnection, bay_id: UUID, found: Mapping[str, str], *, ill: bool) -> None:
     """Put `found` (keys begin with `PREFIX`) in the place of what was said before. The caller has the bay by `still`.
 
-    `ill`: the bay is UNHEALTHY. When what was found is over, nobody knows how the bay is, unless it was not ill by us.
+    `ill`: the bay is UNHEALTHY. When what was found is over, it is again what was told of its engine.
     """
-    await conn.execute(_TELL, {"bay": bay_id, "found": found, "ill": ill})
-
-
-_MINE: Final = "(jsonb_path_exists(said.reason, '$.keyvalue() ? (@.key starts with \"cloud.\")'))"
-_TELL: Final = text(f"""
-    WITH said AS (SELECT coalesce(health_status_reason, '{{}}') AS reason FROM bays WHERE id = :bay),
-    others AS (
-        SELECT coalesce(jsonb_object_agg(key, value), '{{}}') AS reason
-        FROM said, jsonb_each(said.reason) WHERE NOT starts_with(key, 'cloud.')
-    )
-    UPDATE bays SET
-        health_status = CASE
-            WHEN :ill THEN 'UNHEALTHY'
-            WHEN {_MINE} AND health_status = 'UNHEALTHY'
-                THEN CASE WHEN others.reason = '{{}}' THEN NULL ELSE 'UNKNOWN' END
-            ELSE health_status
-        END,
-        health_status_reason = others.reason || :found,
-        updated_at = now()
-    FROM said, others WHERE bays.id = :bay
-""").bindparams(bindparam("found", type_=JSONB))  # noqa: S608 - made of constants
+    await health.tell_cloud(conn, bay_id, found, ill=ill)
 
 
 async def remember(conn: AsyncConnection, bay_id: UUID, seen: str) -> None:

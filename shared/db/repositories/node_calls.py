@@ -15,14 +15,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from shared.db.repositories.sign_requests import CertificateState
 from shared.db.tables import authorities, authority_rotations, certificates, node_reports, operations, sign_requests
 
-REPORT_AGES: Final = timedelta(minutes=10)
-"""A report that says the same again is written when the one that is stored is so old."""
+REPORT_AGES: Final = timedelta(seconds=30)
+"""A report that says the same again is written when the one that is stored is so old. Whoever looks for nodes that have
+fallen silent reckons with that (shared.domain.healing)."""
 MIXED: Final = 0
 """In place of a generation: a node's certificates were signed by two, because a rotation moved on, or was undone, while
 they were being signed. Such a node is to renew all of them."""
-ROTATION_AGES: Final = timedelta(seconds=30)
-"""The same while the bay's authorities are rotated: masters restart only while the others have said lately that they
-are well."""
 
 
 @dataclass(frozen=True)
@@ -146,6 +144,8 @@ async def report(
     serial: str,
     authority_generation: int,
     problem: str | None,
+    parted: str | None = None,
+    next_within: int,
 ) -> bool:
     """Keep what a node says of itself, by the certificate of that serial.
 
@@ -153,21 +153,21 @@ async def report(
     in the statement that writes, so that of an old and a new one at once the new one stays.
     """
     table = node_reports.c
-    rotated = exists().where(authority_rotations.c.bay_id == bay_id)
-    ages = case((rotated, ROTATION_AGES), else_=REPORT_AGES)
     said = {
         "healthy": healthy,
         "revision": revision,
         "units": dict(units),
         "credential_generation": credential_generation,
         "authority_generation": authority_generation,
+        "parted": parted,
         "problem": problem,
+        "next_within": next_within,
     }
     known = select(table.server_id).where(
         table.bay_id == bay_id,
         table.server_id == server_id,
         *(table[name].is_not_distinct_from(value) for name, value in said.items()),
-        table.reported_at > func.now() - ages,
+        table.reported_at > func.now() - REPORT_AGES,
     )
     if await conn.scalar(known) is not None:
         return False

@@ -75,7 +75,7 @@ async def recipients(conn: AsyncConnection, bay_id: UUID, roles: Collection[str]
         .outerjoin(node_credentials, (letter.bay_id == nodes.c.bay_id) & (letter.server_id == nodes.c.server_id))
         .outerjoin(node_reports, (report.bay_id == nodes.c.bay_id) & (report.server_id == nodes.c.server_id))
         .where(nodes.c.bay_id == bay_id, nodes.c.role.in_(list(roles)))
-        .order_by(nodes.c.role, nodes.c.position)
+        .order_by(nodes.c.role, nodes.c.pool, nodes.c.position)
     )
     return [Recipient(*row) for row in await conn.execute(query)]
 

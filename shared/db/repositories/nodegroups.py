@@ -1,22 +1,43 @@
 """Nodegroups. The two default ones of a bay own their name and range; all else about them is the bay's.
 
-Whoever changes a range or lets a bay grow holds the bay's lock (`bays.lock`), so that neither sees half of the other.
+The others have attributes of their own, the addresses of their nodes, and the status of their last operation. Whoever
+changes a range or lets a bay grow holds the bay's lock (`bays.lock`), so that neither sees half of the other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from sqlalchemy import Select, case, func, insert, select, update
+from sqlalchemy import (
+    FromClause,
+    Integer,
+    ScalarSelect,
+    Select,
+    case,
+    cast,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+    true,
+    update,
+)
+from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from shared.db.tables import bays, nodegroups
+from shared.db.tables import bays, node_pools, nodegroups, nodes, operations
+from shared.domain.nodegroup import group_status
+from shared.domain.operation import OperationState
+from shared.domain.queue import REPLACED
 
 MASTER: Final = "master"
 WORKER: Final = "worker"
+PRESENT: Final = "present"
+GONE: Final = "gone"
 
 _MASTERS = nodegroups.c.role == MASTER
 
@@ -46,9 +67,19 @@ class Nodegroup:
     spec: Mapping[str, Any]
     """The bay's."""
     labels: Mapping[str, str]
-    """The bay's."""
+    """The bay's, or the group's own."""
     created_at: str
     updated_at: str | None
+    flavor_id: str | None = None
+    """Of a default group the bay's, by its role."""
+    image_id: str | None = None
+    docker_volume_size: int | None = None
+    labels_added: Mapping[str, str] = field(default_factory=dict)
+    labels_overridden: Mapping[str, str] = field(default_factory=dict)
+    labels_skipped: Mapping[str, str] = field(default_factory=dict)
+    merge_labels: bool = False
+    wanted: str = PRESENT
+    """"gone" once its owner has deleted it."""
 
     def allows(self, node_count: int) -> bool:
         """Whether the group may have that many nodes."""
@@ -65,7 +96,7 @@ async def insert_defaults(conn: AsyncConnection, bay_id: UUID) -> None:
 async def of_bay(conn: AsyncConnection, bay_id: UUID) -> list[Nodegroup]:
     """All groups of a bay, in order of creation; there are few of them, so nobody needs pages from here."""
     query = _select().where(nodegroups.c.bay_id == bay_id).order_by(nodegroups.c.seq)
-    return [Nodegroup(*row) for row in await conn.execute(query)]
+    return await _found(conn, query)
 
 
 async def get(conn: AsyncConnection, bay_id: UUID, ident: str) -> Nodegroup | None:
@@ -74,8 +105,33 @@ async def get(conn: AsyncConnection, bay_id: UUID, ident: str) -> Nodegroup | No
         which = nodegroups.c.id == UUID(ident)
     except ValueError:
         which = nodegroups.c.name == ident
-    row = (await conn.execute(_select().where(nodegroups.c.bay_id == bay_id, which))).first()
-    return None if row is None else Nodegroup(*row)
+    found = await _found(conn, _select().where(nodegroups.c.bay_id == bay_id, which))
+    return found[0] if found else None
+
+
+async def insert_group(conn: AsyncConnection, bay_id: UUID, **columns: object) -> UUID:
+    """Write a further group; its id. The caller holds the bay's lock and gives it a pool and an operation."""
+    found = uuid4()
+    await conn.execute(insert(nodegroups).values(id=found, bay_id=bay_id, **columns))
+    return found
+
+
+async def want_gone(conn: AsyncConnection, nodegroup_id: UUID) -> None:
+    """Its owner has deleted it: it goes with its last node, and nothing makes it grow again."""
+    mine = nodegroups.c.id == nodegroup_id
+    await conn.execute(update(nodegroups).where(mine).values(wanted=GONE, min_node_count=0, updated_at=func.now()))
+
+
+async def set_count(conn: AsyncConnection, bay_id: UUID, name: str, node_count: int) -> None:
+    """What was last asked for of a further group; of the default one it is in its bay's row."""
+    mine = (nodegroups.c.bay_id == bay_id, nodegroups.c.name == name)
+    await conn.execute(update(nodegroups).where(*mine).values(node_count=node_count, updated_at=func.now()))
+
+
+async def remove_gone(conn: AsyncConnection, bay_id: UUID, name: str) -> None:
+    """Forget a group that its owner deleted, with its pools, now that it has no node; another one is left alone."""
+    mine = (nodegroups.c.bay_id == bay_id, nodegroups.c.name == name, nodegroups.c.wanted == GONE)
+    await conn.execute(delete(nodegroups).where(*mine))
 
 
 async def update_range(conn: AsyncConnection, nodegroup_id: UUID, *, least: int, most: int | None) -> None:
@@ -84,27 +140,100 @@ async def update_range(conn: AsyncConnection, nodegroup_id: UUID, *, least: int,
     await conn.execute(update(nodegroups).where(nodegroups.c.id == nodegroup_id).values(values))
 
 
+async def _found(conn: AsyncConnection, query: Select[Any]) -> list[Nodegroup]:
+    return [_nodegroup(dict(row._mapping)) for row in await conn.execute(query)]
+
+
+def _nodegroup(values: dict[str, Any]) -> Nodegroup:
+    """With the status of a further group, which follows from its last operation."""
+    state, error, asked = (values.pop(name) for name in ("newest_state", "newest_error", "asked"))
+    if not values["is_default"]:
+        newest = None if state is None else OperationState(state)
+        status = group_status(values["status"], gone=values["wanted"] == GONE, newest=newest, asked=asked or 0)
+        values |= {"status_reason": values["status_reason"] if status == values["status"] else error, "status": status}
+    return Nodegroup(**values)
+
+
 def _select() -> Select[Any]:
     changed = func.greatest(nodegroups.c.updated_at, bays.c.updated_at)  # the later one; null only when both are
+    own, newest = nodegroups.c, _newest()
+    pooled = exists().where(node_pools.c.bay_id == bays.c.id)  # else all workers are of the default group
+    flavor = case((_MASTERS, bays.c.spec["master_flavor_id"].astext), else_=bays.c.spec["flavor_id"].astext)
     return select(
-        nodegroups.c.seq,
-        nodegroups.c.id,
-        nodegroups.c.bay_id,
+        own.seq.label("number"),
+        own.id,
+        own.bay_id,
         bays.c.project_id,
-        nodegroups.c.name,
-        nodegroups.c.role,
-        nodegroups.c.is_default,
-        case((_MASTERS, bays.c.master_count), else_=bays.c.node_count),
-        nodegroups.c.min_node_count,
-        nodegroups.c.max_node_count,
-        nodegroups.c.node_labels,
-        nodegroups.c.node_taints,
-        case((_MASTERS, bays.c.master_addresses), else_=bays.c.node_addresses),
+        own.name,
+        own.role,
+        own.is_default,
+        case((_MASTERS, bays.c.master_count), (own.is_default, bays.c.node_count), else_=own.node_count).label(
+            "node_count"
+        ),
+        own.min_node_count,
+        own.max_node_count,
+        own.node_labels,
+        own.node_taints,
+        case((_MASTERS, bays.c.master_addresses), (~pooled, bays.c.node_addresses), else_=_addresses()).label(
+            "node_addresses"
+        ),
         bays.c.status,
         bays.c.status_reason,
-        bays.c.stack_id,
+        case((own.is_default, bays.c.stack_id), else_=_stack()).label("stack_id"),
         bays.c.spec,
-        bays.c.labels,
-        func.moment(nodegroups.c.created_at),
-        func.moment(changed),
-    ).join_from(nodegroups, bays)
+        case((own.is_default, bays.c.labels), else_=own.labels).label("labels"),
+        func.moment(own.created_at).label("created_at"),
+        func.moment(case((own.is_default, changed), else_=own.updated_at)).label("updated_at"),
+        case((own.is_default, flavor), else_=own.flavor_id).label("flavor_id"),
+        case((own.is_default, bays.c.spec["image_id"].astext), else_=own.image_id).label("image_id"),
+        case(
+            (own.is_default, cast(bays.c.spec["docker_volume_size"].astext, Integer)), else_=own.docker_volume_size
+        ).label("docker_volume_size"),
+        own.labels_added,
+        own.labels_overridden,
+        own.labels_skipped,
+        own.merge_labels,
+        own.wanted,
+        newest.c.state.label("newest_state"),
+        newest.c.error.label("newest_error"),
+        newest.c.asked,
+    ).select_from(nodegroups.join(bays).outerjoin(newest, true()))
+
+
+def _newest() -> FromClause:
+    """The last operation of a further group, and how many there are. One that a later made pointless is none."""
+    about = operations.c
+    return (
+        select(about.state, about.error, func.count().over().label("asked"))
+        .where(
+            nodegroups.c.is_default.is_(False),
+            about.bay_id == nodegroups.c.bay_id,
+            about.created_at >= nodegroups.c.created_at,  # one of that name may have been there before
+            about.request["nodegroup"].astext == nodegroups.c.name,
+            about.error.is_distinct_from(REPLACED),
+        )
+        .order_by(about.seq.desc())
+        .limit(1)
+        .lateral("newest")
+    )
+
+
+def _addresses() -> ScalarSelect[Any]:
+    """Of the workers that stand in the group's pools, or in none, which is the default group's."""
+    table, pool = nodes.c, node_pools.c
+    here = case((pool.number.is_(None), nodegroups.c.is_default), else_=pool.nodegroup_id == nodegroups.c.id)
+    ordered = aggregate_order_by(table.address, table.pool, table.position)
+    return (
+        select(func.coalesce(func.jsonb_agg(ordered), cast([], JSONB)))
+        .select_from(nodes.outerjoin(node_pools, (pool.bay_id == table.bay_id) & (pool.number == table.pool)))
+        .where(table.bay_id == nodegroups.c.bay_id, table.role == WORKER, here)
+        .correlate(nodegroups)
+        .scalar_subquery()
+    )
+
+
+def _stack() -> ScalarSelect[Any]:
+    """The first stack of the group's newest pool."""
+    mine = node_pools.c.nodegroup_id == nodegroups.c.id
+    query = select(node_pools.c.stack_id).where(mine).order_by(node_pools.c.number.desc()).limit(1)
+    return query.correlate(nodegroups).scalar_subquery()

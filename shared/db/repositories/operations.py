@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.contracts.bay import BayFailed
 from shared.contracts.registry import BY_NAME
-from shared.db.repositories import bays, outbox
+from shared.db.repositories import bays, nodegroups, outbox
 from shared.db.tables import bays as bay_table
 from shared.db.tables import operation_steps, operations
 from shared.domain.bay import Bay
@@ -25,6 +25,7 @@ from shared.domain.operation import FLOWS, Flow, OperationKind, OperationState, 
 from shared.domain.queue import (
     DEFAULT_WORKERS,
     MOST_QUEUED,
+    REPLACED,
     Busy,
     Door,
     Live,
@@ -37,6 +38,9 @@ from shared.domain.queue import (
 
 _UNDER_WAY = (StepState.RUNNING.value, StepState.WAITING.value)
 _LIVE = (OperationState.ACTIVE.value, OperationState.QUEUED.value)
+_CHANGING = tuple(
+    one.value for one in (OperationKind.RESIZE, OperationKind.RESIZE_MASTERS, OperationKind.HEAL, OperationKind.UPGRADE)
+)
 
 RETRY_AFTER = 30
 """Seconds after which it is worth asking again for a place in a full queue."""
@@ -55,12 +59,13 @@ async def ask(
     word: str = "bay",
     warnings: Sequence[str] = (),
     service: str = "api",
+    reason: str | None = None,
 ) -> UUID:
     """Accept a change of the bay: it starts now, or waits behind what is under way. The operation's id.
 
     `bay` was read by `bays.lock` in this transaction, which the caller rolls back when this raises. `word` is what the
     caller's face calls a bay. A resize's `was` is written here, since what it follows is decided here; its node_count
-    becomes the bay's, unless it is about another nodegroup than the default one.
+    becomes the bay's, or that of the further nodegroup which it is about. `reason` goes to the bay's history.
 
     Raises:
         InvalidInput: the bay's state does not take such a request, in Magnum's words (contract §2.2).
@@ -76,7 +81,7 @@ async def ask(
             retry_after=RETRY_AFTER,
         )
     await collapse(conn, pointless)
-    await bays.apply_event(conn, bay.id, BayEvent.UPDATE_ASKED, requested_by=requested_by)
+    await bays.apply_event(conn, bay.id, BayEvent.UPDATE_ASKED, reason=reason, requested_by=requested_by)
     if kind is OperationKind.RESIZE:
         request = await _resize(conn, bay, left, request)
     return await enqueue(
@@ -115,6 +120,23 @@ async def state_of(conn: AsyncConnection, operation_id: UUID) -> OperationState 
     return None if state is None else OperationState(state)
 
 
+async def left_whole(conn: AsyncConnection, bay_id: UUID, but: UUID) -> bool:
+    """Whether the last operation before `but` that changed the bay's stacks came to its end, or there was none: then
+    our record is of all of them."""
+    state = await conn.scalar(
+        select(operations.c.state)
+        .where(
+            operations.c.bay_id == bay_id,
+            operations.c.id != but,
+            operations.c.kind.in_(_CHANGING),
+            operations.c.state.in_((OperationState.DONE.value, OperationState.FAILED.value)),
+        )
+        .order_by(operations.c.seq.desc())
+        .limit(1)
+    )
+    return state != OperationState.FAILED.value
+
+
 async def chosen_in_vain(conn: AsyncConnection, bay_id: UUID) -> set[str]:
     """The servers that were to leave in resizes of the bay that failed: some may stand still, some are gone."""
     rows = await conn.execute(
@@ -133,20 +155,22 @@ async def collapse(conn: AsyncConnection, pointless: Sequence[Live]) -> None:
     await conn.execute(
         update(operations)
         .where(operations.c.id.in_(ids))
-        .values(state=OperationState.CANCELLED.value, finished_at=func.now(), error="Replaced by a later resize.")
+        .values(state=OperationState.CANCELLED.value, finished_at=func.now(), error=REPLACED)
     )
 
 
 async def _resize(
     conn: AsyncConnection, bay: Bay, before: Sequence[Live], request: Mapping[str, object]
 ) -> dict[str, object]:
-    """The request with its nodegroup and the count that it follows; the bay's row gets its count."""
+    """The request with its nodegroup and the count that it follows; the bay's row, or the group's, gets its count."""
     nodegroup = nodegroup_of(request)
     whole = {**request, "nodegroup": nodegroup}
     if nodegroup == DEFAULT_WORKERS:
         was = projected(before)
         whole["was"] = bay.node_count if was is None else was
         await bays.set_counts(conn, bay.id, node_count=node_count_of(request))
+    else:
+        await nodegroups.set_count(conn, bay.id, nodegroup, node_count_of(request))
     return whole
 
 

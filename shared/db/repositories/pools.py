@@ -51,6 +51,13 @@ async def of_bay(conn: AsyncConnection, bay_id: UUID, nodegroup: str | None = No
     return [Pool(*row) for row in await conn.execute(query)]
 
 
+async def set_stack(conn: AsyncConnection, bay_id: UUID, number: int, stack_id: str | None) -> None:
+    """The id of the pool's first stack, which clients see as its group's; None while it has no node."""
+    table = node_pools.c
+    mine = (table.bay_id == bay_id, table.number == number, table.stack_id.is_distinct_from(stack_id))
+    await conn.execute(update(node_pools).where(*mine).values(stack_id=stack_id))
+
+
 async def remove(conn: AsyncConnection, bay_id: UUID, number: int) -> None:
     """Forget a pool whose stacks are gone."""
     await conn.execute(delete(node_pools).where(node_pools.c.bay_id == bay_id, node_pools.c.number == number))

@@ -23,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from shared.db.tables import bays, quotas
+from shared.db.tables import bays, nodegroups, quotas
 
 _LOCK = "jeroboam:bays:"
 BAYS: Final = "Cluster"
@@ -72,9 +72,10 @@ async def limit_of(conn: AsyncConnection, project_id: str, *, default: int) -> i
 
 
 async def totals(conn: AsyncConnection, project_id: str | None) -> tuple[int, int]:
-    """Bays and their nodes, masters counted; `project_id` None = of the whole cloud."""
+    """Bays and their nodes, of all their groups and masters counted; `project_id` None = of the whole cloud."""
     mine = true() if project_id is None else bays.c.project_id == project_id
-    nodes = func.coalesce(func.sum(bays.c.node_count + bays.c.master_count), 0)
+    others = select(func.sum(nodegroups.c.node_count)).where(nodegroups.c.bay_id == bays.c.id).scalar_subquery()
+    nodes = func.coalesce(func.sum(bays.c.node_count + bays.c.master_count + func.coalesce(others, 0)), 0)
     row = (await conn.execute(select(func.count(), nodes).select_from(bays).where(mine))).one()
     return int(row[0]), int(row[1])
 

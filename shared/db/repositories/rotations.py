@@ -214,7 +214,7 @@ async def progress(conn: AsyncConnection, bay_id: UUID) -> list[NodeProgress]:
         .outerjoin(node_reports, (report.bay_id == nodes.c.bay_id) & (report.server_id == nodes.c.server_id))
         .outerjoin(rotation_turns, (turn.bay_id == nodes.c.bay_id) & (turn.server_id == nodes.c.server_id))
         .where(nodes.c.bay_id == bay_id)
-        .order_by(nodes.c.role, nodes.c.position)
+        .order_by(nodes.c.role, nodes.c.pool, nodes.c.position)
     )
     found = []
     for row in await conn.execute(query):

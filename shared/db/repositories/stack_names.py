@@ -21,7 +21,8 @@ async def parameters(conn: AsyncConnection, stack_names: Collection[str]) -> dic
 
     Secrets are not in it.
     """
-    render = and_(stack_renders.c.bay_id == bays.c.id, stack_renders.c.generation == bays.c.generation)
+    table = stack_renders.c
+    render = and_(table.bay_id == bays.c.id, table.generation == bays.c.generation, table.pool == 0)
     query = (
         select(bays.c.stack_name, stack_renders.c.parameters)
         .join(stack_renders, render)

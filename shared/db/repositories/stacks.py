@@ -60,11 +60,12 @@ _CREDENTIAL: Final = select(
 )
 
 
-async def keep_render(conn: AsyncConnection, bay_id: UUID, generation: int, render: Render) -> None:
-    """Store a render. The first one stays: a repeat of the step must not change what a bay is born with."""
+async def keep_render(conn: AsyncConnection, bay_id: UUID, generation: int, render: Render, *, pool: int = 0) -> None:
+    """Store a render. The first one stays: a repeat of the step must not change what a bay or a pool is born with."""
     values = {
         "bay_id": bay_id,
         "generation": generation,
+        "pool": pool,
         "driver": render.driver,
         "template": render.template,
         "files": dict(render.files),
@@ -74,11 +75,11 @@ async def keep_render(conn: AsyncConnection, bay_id: UUID, generation: int, rend
     await conn.execute(pg_insert(stack_renders).values(values).on_conflict_do_nothing())
 
 
-async def render_of(conn: AsyncConnection, bay_id: UUID, generation: int) -> Render | None:
-    """The stored render."""
+async def render_of(conn: AsyncConnection, bay_id: UUID, generation: int, *, pool: int = 0) -> Render | None:
+    """The stored render of the bay, or of one of its further pools."""
     table = stack_renders.c
     query = select(table.driver, table.template, table.files, table.environment, table.parameters).where(
-        table.bay_id == bay_id, table.generation == generation
+        table.bay_id == bay_id, table.generation == generation, table.pool == pool
     )
     row = (await conn.execute(query)).first()
     return Render(*row) if row else None

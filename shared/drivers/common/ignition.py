@@ -5,10 +5,10 @@ Container Linux's own tool wrote, and which every release of Container Linux sin
 one shot runs the parts in order of their names.
 
 Heat replaces `@@NAME@@` in this text as in any other, and here the value lands in a URL in a JSON string. So what is
-the same for all nodes is gzip in base64, where there is nothing to replace. A file with placeholders is
-percent-encoded around them; its values hold only letters, digits and `-_.~=+/,:@` (names, addresses, ids, generated
-secrets), which stand for themselves in both. The one value with spaces and quotes, the signal command, is encoded by
-Heat itself: `@@SIGNAL_COMMAND_ESCAPED@@`.
+the same for all nodes is an archive, gzip in base64, where there is nothing to replace; Nova takes 64 KiB. A file with
+placeholders is percent-encoded around them; its values hold only letters, digits and `-_.~=+/,:@` (names, addresses,
+ids, generated secrets), which stand for themselves in both. The one value with spaces and quotes, the signal command,
+is encoded by Heat itself: `@@SIGNAL_COMMAND_ESCAPED@@`.
 """
 
 from __future__ import annotations
@@ -18,9 +18,18 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from shared.drivers.common.user_data import CONFIG, FILLED_IN, Payload, files, room, scripts
+from shared.drivers.common.user_data import ARCHIVE, CONFIG, FILLED_IN, Payload, files, is_same, room, scripts
 from shared.drivers.contract import BayFacts, Role
-from shared.drivers.rendering import PACKED, PLACEHOLDER, check_user_data, file_entry, packed, placeholders, plain
+from shared.drivers.rendering import (
+    PACKED,
+    PLACEHOLDER,
+    archive,
+    check_user_data,
+    file_entry,
+    packed,
+    placeholders,
+    plain,
+)
 
 VERSION: Final = "2.2.0"
 PARTS: Final = f"{CONFIG}/parts"
@@ -46,6 +55,7 @@ ConditionPathExists=!/var/lib/jeroboam/booted
 [Service]
 Type=oneshot
 RemainAfterExit=yes
+ExecStartPre=/bin/sh -c 'exec tar -xf {ARCHIVE} -C /'
 ExecStart=/bin/sh {CONFIG}/boot
 TimeoutStartSec=infinity
 
@@ -58,6 +68,9 @@ def ignition(facts: BayFacts, role: Role, payload: Payload) -> str:
     """The user-data as Ignition takes it. Raises InvalidInput when it is too long for Nova."""
     entries = files(facts, role, payload)
     entries += [file_entry(f"{PARTS}/{name}", text, "0700") for name, text in scripts(role, payload).items()]
+    same = [entry for entry in entries if is_same(entry) and not _is_unit(entry)]
+    entries = [entry for entry in entries if entry not in same]
+    entries.append({**file_entry(ARCHIVE, archive(same)), "encoding": PACKED})
     entries.append(file_entry(f"{CONFIG}/boot", _BOOT, "0700"))
     units: list[dict[str, object]] = [
         {"name": entry["path"].removeprefix(_UNITS), "contents": entry["content"]}

@@ -163,10 +163,13 @@ first_certificate() {
 report() {
     for unit in $JB_UNITS; do echo "$unit $(systemctl is-active "$unit" 2>/dev/null)"; done |
         jq -R -s --arg revision "$(jq -r '.revision // ""' "$STATE/wanted.json" 2>/dev/null)" --arg problem "$1" \
-            --argjson credential "$(grep -sx '[1-9][0-9]*' "$STATE/credential" || echo null)" '
+            --argjson credential "$(grep -sx '[1-9][0-9]*' "$STATE/credential" || echo null)" \
+            --arg parted "$(cat "$STATE/parted" 2>/dev/null)" '
             [split("\n")[] | select(. != "") | split(" ") | {(.[0]): .[1]}] | add // {} |
             {healthy: (all(. == "active") and $problem == ""), revision: $revision, units: .,
-            credential_generation: $credential, problem: (if $problem == "" then null else $problem end)}' \
+            credential_generation: $credential, next_within: 240,
+            parted: (if $parted == "" then null else $parted end),
+            problem: (if $problem == "" then null else $problem end)}' \
             >"$WORK/report"
     case $(as_node PUT "$JB_API_URL/nodes/self" "$WORK/report") in 2??) ;; *) log "report not taken" ;; esac
 }
@@ -190,12 +193,14 @@ look() {
             renew=$(jq -r .renew "$WORK/wanted")
             take_authorities
             if [ "$renew" = true ]; then
+                report "" # restarting what uses them may take minutes, in which this node must not seem dead
                 etag=none # the answer may be an earlier one, of an authority that is to go
                 ask as_node /dev/null
                 case $status in 2??) ;; *) die "no answer to the renewal ($status): $(complaint)" ;; esac
             fi
             settle
             [ ! -e "$CONF/take-credential" ] || (. "$CONF/take-credential") || etag=none
+            [ ! -e "$CONF/take-masters" ] || (. "$CONF/take-masters")
             # Only now, so that a run that was cut short does all of it again.
             cp "$WORK/wanted" "$WORK/met" && mv -f "$WORK/met" "$STATE/wanted.json"
             echo "$etag" >"$STATE/etag"
@@ -215,8 +220,8 @@ during_operation() {
     return 1
 }
 
-# Up to 4 min, so that the nodes of a bay do not come together.
-scatter() { [ -n "${JEROBOAM_NOW:-}" ] || sleep $(($(od -An -N2 -tu2 /dev/urandom) % 240)); }
+# Up to 1 min, so that the nodes of a bay do not come together: with the timer's 3 min this is what a report promises.
+scatter() { [ -n "${JEROBOAM_NOW:-}" ] || sleep $(($(od -An -N2 -tu2 /dev/urandom) % 60)); }
 
 # The timer fires 3 min after the last run. While others wait for this node it looks again and again, for 15 min at most:
 # the unit's own limit is 30, and a look that waits in vain for everything may take the other half.

@@ -1,4 +1,4 @@
-"""The stacks of a large bay beside the first (shared.domain.shards), made of what the first was rendered to.
+"""The stacks of a bay beside the first (shared.domain.shards), made of what the first, or their pool, was rendered to.
 
 So the bay keeps what it was born with (rule 6). What a shard must know of the first stack (network, security groups,
 the masters' addresses) is that stack's output `shard`.
@@ -26,16 +26,29 @@ def largest(first: RenderedStack) -> int:
     return LARGEST if TEMPLATE in first.files else UNLIMITED
 
 
+def pool_of(whole: RenderedStack) -> RenderedStack:
+    """What a pool keeps of a bay that was rendered for it: the workers' part, from which `shard_stack` makes stacks."""
+    files = {name: whole.files[name] for name in (TEMPLATE, *_NESTED)}
+    known = section(parse(files[TEMPLATE]), "parameters")
+    return RenderedStack(
+        template=files[TEMPLATE],
+        files=files,
+        environment=whole.environment,
+        parameters={name: value for name, value in whole.parameters.items() if name in known},
+    )
+
+
 def shard_stack(
-    first: RenderedStack, shard: int, count: Mapping[str, str], shared: Mapping[str, object]
+    first: RenderedStack, shard: int, count: Mapping[str, str], shared: Mapping[str, object], *, pool: int = 0
 ) -> RenderedStack:
     """A shard's stack.
 
     Args:
-        first: what the bay's first stack was rendered to.
-        shard: its number, from 1.
+        first: what the bay's first stack was rendered to; of a further pool, what `pool_of` kept.
+        shard: its number, from 1; of a further pool from 0.
         count: the driver's `resize_parameters()` for the number of its workers.
         shared: the first stack's output `shard`.
+        pool: the shard's.
 
     Raises:
         ValueError: the output lacks something.
@@ -47,7 +60,7 @@ def shard_stack(
     known = section(parse(template), "parameters")
     parameters = {name: value for name, value in first.parameters.items() if name in known}
     parameters |= {name: str(shared[name]) for name in SHARED} | dict(count)
-    parameters["node_name_prefix"] = stack_name(parameters["node_name_prefix"], shard)
+    parameters["node_name_prefix"] = stack_name(parameters["node_name_prefix"], shard, pool)
     return RenderedStack(
         template=template,
         files={name: first.files[name] for name in _NESTED},
@@ -80,6 +93,26 @@ def whole_footprint(
                 environment=first.environment,
                 parameters=first.parameters | changed,
             )
+        counted = footprint(stack)
+        judge(stack, counted)
+        parts += [counted] * times
+    return combined(parts)
+
+
+def pool_footprint(
+    driver: Driver,
+    born: RenderedStack,
+    workers: int,
+    judge: Callable[[RenderedStack, Footprint], None] = lambda _stack, _counted: None,
+) -> Footprint:
+    """What the stacks of a further pool with so many workers take; `born` and `judge` are as above.
+
+    Raises:
+        ValueError: see `footprint`.
+    """
+    parts = []
+    for count, times in Counter(spread(workers)).items():
+        stack = shard_stack(born, 0, driver.resize_parameters(count, ()), dict.fromkeys(SHARED, "known-later"), pool=1)
         counted = footprint(stack)
         judge(stack, counted)
         parts += [counted] * times

@@ -53,6 +53,7 @@ def check_support(facts: BayFacts, support: Support) -> None:
     _switch(support, "insecure_registry", bool(facts.insecure_registry), on=support.insecure_registry)
     _switch(support, "docker_volume_size", bool(facts.docker_volume_size), on=support.docker_volume)
     _switch(support, "discovery_url", bool(facts.discovery_url), on=support.discovery_url)
+    _switch(support, "node_taints", bool(facts.node_taints), on=support.node_taints)
     _switch(
         support,
         "fixed_network",

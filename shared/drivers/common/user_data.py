@@ -6,6 +6,7 @@ other lies in /etc/jeroboam under its name. `.master` and `.worker` before `.sh`
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
@@ -27,9 +28,11 @@ from shared.drivers.rendering import (
 )
 
 COMMON: Final = "shared.drivers.common"
+MARK: Final = "magnum.openstack.org"
+"""Before the labels that Magnum's clients know nodes by."""
 CONFIG: Final = "/etc/jeroboam"
 ARCHIVE: Final = f"{CONFIG}/files.tar"
-"""All files that are the same on every node of a role, as cloud-init gets them: Nova takes 64 KiB of user-data."""
+"""All files that are the same on every node of a role, as cloud-init and Ignition get them: Nova takes 64 KiB of user-data."""
 _UNPACK: Final = f"#!/bin/sh\n# The node's files that hold nothing of its own.\nexec tar -xf {ARCHIVE} -C /\n"
 LONGEST_WAIT: Final = 43_200
 """Seconds; Heat's most for a wait condition."""
@@ -87,7 +90,7 @@ def mime(facts: BayFacts, role: Role, payload: Payload) -> str:
     """The user-data as cloud-init takes it: files that are the node's own one by one, the others in an archive, and the
     parts. Raises InvalidInput when it is too long for Nova."""
     entries = files(facts, role, payload)
-    same = [entry for entry in entries if not placeholders(entry["content"]) and not entry["path"].endswith(".pem")]
+    same = [entry for entry in entries if is_same(entry)]
     own = [entry for entry in entries if entry not in same]
     own.append({**file_entry(ARCHIVE, archive(same)), "encoding": PACKED})
     config = {"users": [_user(facts, payload)], "write_files": own, **payload.extra}
@@ -95,6 +98,11 @@ def mime(facts: BayFacts, role: Role, payload: Payload) -> str:
     parts.append(("05-unpack.sh", "text/x-shellscript", _UNPACK))
     parts += [(name, "text/x-shellscript", text) for name, text in scripts(role, payload).items()]
     return check_user_data(multipart(parts), FILLED_IN[role], room(facts))
+
+
+def is_same(entry: Mapping[str, str]) -> bool:
+    """Whether a file is the same on every node of a role, so that it may lie in the archive."""
+    return not placeholders(entry["content"]) and not entry["path"].endswith(".pem")
 
 
 def room(facts: BayFacts) -> int:
@@ -160,6 +168,8 @@ def environment(facts: BayFacts, role: Role, payload: Payload) -> dict[str, str]
         "JB_NODE_NAME": "@@NODE_NAME@@",
         "JB_NODE_INDEX": "@@NODE_INDEX@@",
         "JB_NODE_NAME_PREFIX": facts.stack_name.lower(),
+        "JB_NODE_LABELS": " ".join(f"{name}={value}" for name, value in node_labels(facts, role).items()),
+        "JB_NODE_TAINTS": " ".join(map(taint, facts.node_taints)) if role == "worker" else "",
         "JB_PRIVATE_ADDRESS": "@@PRIVATE_ADDRESS@@",
         "JB_PUBLIC_ADDRESS": "@@PUBLIC_ADDRESS@@",
         "JB_MASTER_ADDRESSES": "@@MASTER_ADDRESSES@@",
@@ -170,6 +180,24 @@ def environment(facts: BayFacts, role: Role, payload: Payload) -> dict[str, str]
         "JB_IP_ADDRESSES": " ".join((*_addresses(role), *payload.ip_addresses)),
     }
     return {name: plain(value, fields[name]) for name, value in given.items()} | own | dict(payload.environment)
+
+
+def node_labels(facts: BayFacts, role: Role) -> dict[str, str]:
+    """What the COE is to know a node by: Magnum's two labels (contract §6.5), and a nodegroup's own."""
+    if role == "master":
+        return {f"{MARK}/nodegroup": "default-master", f"{MARK}/role": role}
+    own = {name: facts.node_labels[name] for name in sorted(facts.node_labels)}
+    return {f"{MARK}/nodegroup": _label(facts.nodegroup), f"{MARK}/role": _label(facts.nodegroup_role)} | own
+
+
+def _label(text: str) -> str:
+    """A name as the value of a label; what a label may not hold becomes a hyphen."""
+    return re.sub(r"[^A-Za-z0-9_.-]", "-", text)[:63].strip("-_.") or "unnamed"
+
+
+def taint(one: Mapping[str, str]) -> str:
+    """A taint as kubelet takes it."""
+    return f"{one['key']}={one.get('value', '')}:{one['effect']}"
 
 
 def _addresses(role: Role) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ OLDEST, NEWEST = 34, 37
 _LARGEST_STEP: Final = 16
 """kube-controller-manager cuts a network into at most 2**16 parts."""
 _UUID: Final = re.compile(r"[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}")
+_ETCD: Final = "/etc/kubernetes/pki/etcd"
 _WITHOUT_TLS: Final = "kubeadm makes no Kubernetes without TLS."
 _REGISTRY: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?")
 
@@ -37,6 +38,7 @@ class K8sUbuntu(KubernetesDriver):
     container_version: ClassVar[str] = "1.7"
     package: ClassVar[str] = manifests.PACKAGE
     words: ClassVar[Words] = kubernetes_words("Kubernetes on Ubuntu")
+    kinds: ClassVar[frozenset[str]] = KubernetesDriver.kinds | {"resize_masters"}
     certificates: ClassVar[Mapping[Role, tuple[str, ...]]] = MappingProxyType(
         {
             "master": (
@@ -53,6 +55,7 @@ class K8sUbuntu(KubernetesDriver):
         volume_drivers=("cinder",),
         storage_drivers=("overlay2", "overlayfs"),
         tls=(True,),
+        node_taints=True,
         reasons=MappingProxyType(
             {
                 "tls_disabled": _WITHOUT_TLS,
@@ -111,6 +114,7 @@ class K8sUbuntu(KubernetesDriver):
             ip_addresses=(self.service_address(facts),) if master else (),
             credential=master and self.needs_cloud_credential(facts),
             node_key="rsa2048" if master else "ec-p256",
+            shared_payloads=("shared.drivers.etcd",),
             texts={"manifests.yaml": manifests.manifests(facts)} if master else {},
         )
         return mime(facts, role, payload)
@@ -126,6 +130,7 @@ class K8sUbuntu(KubernetesDriver):
             "JB_KUBE_IMAGES": manifests.repository(facts),
             "JB_DOCKER_HUB": source["k8s_ubuntu_docker_hub"],
             "JB_API_PORT": str(self.api_port(facts)),
+            "JB_ETCD_TLS": f"{_ETCD}/ca.crt {_ETCD}/healthcheck-client.crt {_ETCD}/healthcheck-client.key",
             "JB_SERVICE_CIDR": str(services),
             "JB_DNS_ADDRESS": str(services[10]),
             "JB_FLANNEL_CONFIG": flannel.config(self.name, facts),

@@ -15,9 +15,11 @@ from shared.drivers.common.user_data import Payload, mime
 from shared.drivers.contract import BayFacts, Role
 
 REASONS: Final[Mapping[str, str]] = {
-    "registry_enabled": "Its store in Swift asks for a password, and none is put on nodes."
+    "registry_enabled": "Its store in Swift asks for a password, and none is put on nodes.",
+    "node_taints": "Kubernetes before 1.6 gives a node none when it registers.",
 }
 PACKAGE: Final = "shared.drivers.legacy_kubernetes"
+ETCD: Final = "shared.drivers.etcd"
 DOOR_PORT: Final = 4917
 """On the loopback of each node, where Kubernetes signs in to the cloud (cinder/payload/cloud-door)."""
 _RELEASE: Final = re.compile(r"v?(\d+)\.(\d+)(?!\d)")
@@ -30,6 +32,7 @@ class LegacyKubernetes(KubernetesDriver):
     """Kubernetes 1.2 to 1.5 with flannel and etcd on the masters."""
 
     coe_version: ClassVar[str] = "v1.2.0"
+    kinds: ClassVar[frozenset[str]] = KubernetesDriver.kinds | {"resize_masters"}
     shares_service_account: ClassVar[bool] = True
     login: ClassVar[str]
     user: ClassVar[Mapping[str, object]] = {}
@@ -63,7 +66,7 @@ class LegacyKubernetes(KubernetesDriver):
             ip_addresses=(self.service_address(facts),) if master else (),
             credential=cinder,
             node_key="rsa2048" if master or cinder else "ec-p256",
-            shared_payloads=(*self.payloads[:-1], *([f"{PACKAGE}.cinder"] if cinder else [])),
+            shared_payloads=(ETCD, *self.payloads[:-1], *([f"{PACKAGE}.cinder"] if cinder else [])),
         )
 
     def environment(self, facts: BayFacts) -> dict[str, str]:
@@ -78,6 +81,7 @@ class LegacyKubernetes(KubernetesDriver):
             "JB_LOCAL_API_PORT": str(port if facts.tls_disabled else 8080),
             "JB_API_SERVER": f"{'http' if facts.tls_disabled else 'https'}://@@API_ADDRESS@@:{port}",
             "JB_DOOR_PORT": str(DOOR_PORT),
+            "JB_ETCD_TLS": "/etc/etcd/ssl/ca.crt /etc/etcd/ssl/node.crt /etc/etcd/ssl/node.key",
             "JB_HYPERKUBE_IMAGE": self.image(facts, "k8s_hyperkube_image", facts.labels.get("kube_tag", "")),
             "JB_PAUSE_IMAGE": self.image(facts, "k8s_pause_image"),
         }

@@ -47,7 +47,12 @@ class MesosUbuntu(StackDriver):
         network_drivers=("docker",),
         volume_drivers=("rexray",),
         storage_drivers=("devicemapper", "overlay", "overlay2"),
-        reasons=MappingProxyType({"registry_enabled": "Nodes of a Mesos bay have no registry."}),
+        reasons=MappingProxyType(
+            {
+                "registry_enabled": "Nodes of a Mesos bay have no registry.",
+                "node_taints": "Mesos knows no taints; its frameworks choose nodes by their attributes.",
+            }
+        ),
     )
 
     @override
@@ -71,6 +76,8 @@ class MesosUbuntu(StackDriver):
         super().check(facts)
         if facts.apiserver_port not in (None, MARATHON_PORT):
             refuse("apiserver_port", f"apiserver_port is {MARATHON_PORT}, Marathon's, in a Mesos bay.")
+        if empty := [name for name, value in facts.node_labels.items() if not value]:
+            refuse("node_labels", f"Label {empty[0]} needs a value: Mesos knows no attribute without one.")
         isolators = [one for one in self.label(facts, "mesos_slave_isolation").split(",") if one]
         unknown = sorted(set(isolators) - _ISOLATORS)
         if unknown:

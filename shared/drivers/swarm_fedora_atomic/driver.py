@@ -20,7 +20,10 @@ INGRESS_POOL: Final = Used("", "docker's pool for ingress and overlay networks",
 """Docker's own choice from 18.09 on is 10.0.0.0/8, and its first network is 10.0.0.0/24: the nodes' own."""
 DOCKER_PORT: Final = 2375
 _REASONS: Final = MappingProxyType(
-    {"registry_enabled": "Its store in Swift asks for a password, and none is put on nodes."}
+    {
+        "registry_enabled": "Its store in Swift asks for a password, and none is put on nodes.",
+        "node_taints": "Swarm knows no taints; its services choose nodes by the labels of their engines.",
+    }
 )
 
 

@@ -198,9 +198,12 @@ RESIZING: Final = (
     _act("resize", {}, 400, BAD.format("node_count", "None", "Mandatory field missing.")),
     _act(
         "resize",
-        {"node_count": 3, "nodegroup": "default-master"},
+        {"node_count": 2, "nodegroup": "default-master"},
         400,
         "Resizing the master nodegroup is not supported by this driver.",
+        ours=Answer(400, text="A cluster of this driver has one of these numbers of masters: 1, 3, 5."),
+        why="masters may be resized",
+        note="to a number that no cluster may have",
     ),
     _act("resize", {"node_count": 1, "nodegroup": "nope"}, 404, "Nodegroup nope could not be found."),
     _act(

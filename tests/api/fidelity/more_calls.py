@@ -47,7 +47,6 @@ _NODEGROUPS: Final = (
     Call(
         f"POST {_GROUPS}",
         {**gated(9, "post"), 9: _GROUP},
-        {9: Differs(Answer(400, text="Creating a nodegroup is not supported by this driver."), DRIVER)},
         body={"name": "more"},
         given="settled",
     ),
@@ -69,7 +68,7 @@ _NODEGROUPS: Final = (
     Call(
         f"DELETE {_GROUPS}/default-worker",
         {**gated(9, "delete"), 9: Answer(400, text="Deleting a default nodegroup is not supported.")},
-        note="a default one, as both are that there are",
+        note="a default one",
     ),
 )
 
@@ -148,7 +147,7 @@ _BEYOND: Final = (
     *(
         Call(f"GET /v1/{face}/{{cluster}}/{below}", {1: _NOTHING}, {1: Differs(Answer(200), OURS)})
         for face in ("bays", "clusters")
-        for below in ("operations", "events")
+        for below in ("operations", "events", "scaling_policy", "scaling_decisions")
     ),
     *(
         Call(

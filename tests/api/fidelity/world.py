@@ -135,7 +135,8 @@ class World:
         """Bring the cluster into a state that only workers reach, in one statement."""
         query = (
             "WITH a AS (UPDATE operations SET state = 'done', finished_at = now() WHERE bay_id = $1::uuid), "
-            "b AS (UPDATE nodegroups SET min_node_count = 0, max_node_count = NULL WHERE bay_id = $1) "
+            "b AS (UPDATE nodegroups SET min_node_count = 0, max_node_count = NULL WHERE bay_id = $1 AND is_default), "
+            "c AS (DELETE FROM nodegroups WHERE bay_id = $1 AND NOT is_default) "
             "UPDATE bays SET status = $2, node_count = 1, api_address = $3 WHERE id = $1"
         )
         self.sql(query, "cluster", status, ADDRESS)

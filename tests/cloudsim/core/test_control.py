@@ -93,17 +93,3 @@ async def test_a_path_that_does_not_exist_is_404_in_each_shape(client: httpx.Asy
         answer = await client.get(path)
         assert answer.status_code == 404
         assert key in answer.json()
-
-
-async def test_a_coe_endpoint_is_opened_on_request(client: httpx.AsyncClient, world: World) -> None:
-    body = {"address": "127.64.0.99", "port": 0, "coe": "kubernetes", "nodes": ["n-0"]}
-    port = (await client.post("/control/coe/open", json=body)).json()["port"]
-    async with httpx.AsyncClient(base_url=f"http://127.64.0.99:{port}") as coe:
-        assert (await coe.get("/healthz")).text == "ok"
-        assert (await coe.get("/version")).json()["major"] == "1"
-        nodes = (await coe.get("/api/v1/nodes")).json()["items"]
-        assert [n["metadata"]["name"] for n in nodes] == ["n-0"]
-        assert (await coe.get("/other")).status_code == 404
-    await world.coe.close()
-    refused = await client.post("/control/coe/open", json=body | {"address": "192.0.2.1"})
-    assert refused.status_code == 400

@@ -68,10 +68,10 @@ async def boot(stack: LocalStack, lab: Lab, bay: str, wanted: Wanted) -> None:
     async with asyncio.timeout(_FIND_LIMIT), asyncio.TaskGroup() as tasks, stack.client("admin") as administrator:
         begun = set(lab.nodes)
         while len(begun) < wanted.servers:
-            for server in await _servers(stack, administrator, bay):
+            for server in await servers_of(stack, administrator, bay):
                 if server["name"] not in begun:
                     begun.add(server["name"])
-                    tasks.create_task(lab.boot(_machine(server, stack, clothes, dress, wanted.edit)))
+                    tasks.create_task(lab.boot(machine_of(server, stack, clothes, dress, wanted.edit)))
             await asyncio.sleep(0.2)
 
 
@@ -81,7 +81,7 @@ async def outcome(client: JeroboamClient, bay: str, seconds: float = 150.0) -> t
     return status, await reason(client, bay) if status else ""
 
 
-async def _servers(stack: LocalStack, administrator: JeroboamClient, bay: str) -> list[dict[str, Any]]:
+async def servers_of(stack: LocalStack, administrator: JeroboamClient, bay: str) -> list[dict[str, Any]]:
     """Those of the bay that Nova shows as active with all their volumes: with user-data as Heat has filled it in."""
     call = administrator.session.call
     volumes = [one["id"] for one in (await control(stack, "/state?kind=volume"))["records"].get("volume", [])]
@@ -100,13 +100,14 @@ def _user_data(server: dict[str, Any]) -> str:
     return base64.b64decode(server["OS-EXT-SRV-ATTR:user_data"]).decode()
 
 
-def _machine(
+def machine_of(
     server: dict[str, Any],
     stack: LocalStack,
     clothes: Image,
     dress: Callable[[Path], None],
     edit: Callable[[str, str], str],
 ) -> Machine:
+    """A server of Nova's as a machine of the lab."""
     addresses = [one for listed in server["addresses"].values() for one in listed]
     user_data = _user_data(server)
     for port in (stack.api_port, stack.cloud_port):  # a node's own loopback is another one

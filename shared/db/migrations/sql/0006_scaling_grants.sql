@@ -9,7 +9,7 @@ GRANT UPDATE (node_count, updated_at), DELETE ON nodegroups TO jb_provisioner;
 
 -- The scaler's way to a client certificate is the ordinary one.
 GRANT SELECT, INSERT ON sign_requests TO jb_scaler;
-GRANT SELECT ON certificates TO jb_scaler;
+GRANT SELECT ON certificates, authority_rotations TO jb_scaler;
 
 GRANT SELECT (pool) ON stack_renders TO jb_api, jb_certs, jb_scaler;
 GRANT SELECT, INSERT ON node_pools TO jb_api;
@@ -23,3 +23,5 @@ GRANT SELECT ON scaling_decisions TO jb_api;
 GRANT SELECT, INSERT, UPDATE, DELETE ON bay_checks, drained_nodes TO jb_scaler;
 GRANT SELECT, INSERT, UPDATE, DELETE ON node_health TO jb_scaler;
 GRANT SELECT ON node_health, drained_nodes TO jb_api, jb_provisioner;
+GRANT UPDATE (coe_health, health_held_until) ON bays TO jb_api, jb_scaler;
+GRANT UPDATE (cloud_ill, coe_health) ON bays TO jb_provisioner;

@@ -23,6 +23,7 @@ CREATE TABLE node_pools (
     number INTEGER NOT NULL,
     nodegroup_id UUID NOT NULL,
     generation INTEGER NOT NULL,
+    stack_id TEXT,
     created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     PRIMARY KEY (bay_id, number),
     FOREIGN KEY(bay_id) REFERENCES bays (id) ON DELETE CASCADE,
@@ -77,18 +78,21 @@ CREATE TABLE bay_checks (
 );
 CREATE INDEX bay_checks_due ON bay_checks (what, next_at);
 
--- How each node is, as the scaler concludes; written when it changes.
+-- How each node is, as the scaler concludes; written when it changes. `heard_again_at`: when its last silence ended.
 CREATE TABLE node_health (
     bay_id UUID NOT NULL,
     server_id TEXT NOT NULL,
     healthy BOOLEAN NOT NULL,
     problem TEXT,
+    silent BOOLEAN DEFAULT false NOT NULL,
     since TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    heard_again_at TIMESTAMP WITH TIME ZONE,
     PRIMARY KEY (bay_id, server_id),
     FOREIGN KEY(bay_id) REFERENCES bays (id) ON DELETE CASCADE
 );
 
--- Nodes that are closed for new work because an operation takes them away; written before they are closed.
+-- Nodes that are closed for new work because an operation takes them away; written before they are closed. What is left
+-- to do when that operation has ended is tried at `next_at`.
 CREATE TABLE drained_nodes (
     bay_id UUID NOT NULL,
     server_id TEXT NOT NULL,
@@ -96,6 +100,33 @@ CREATE TABLE drained_nodes (
     name TEXT NOT NULL,
     address TEXT NOT NULL,
     closed_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    tries INTEGER DEFAULT 0 NOT NULL,
+    next_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    lease_until TIMESTAMP WITH TIME ZONE,
     PRIMARY KEY (bay_id, server_id),
     FOREIGN KEY(bay_id) REFERENCES bays (id) ON DELETE CASCADE
 );
+CREATE INDEX drained_nodes_due ON drained_nodes (next_at);
+
+-- Within how many seconds a node reports again, by its own word; agents older than this say nothing, and take 7 min.
+ALTER TABLE node_reports ADD COLUMN next_within INTEGER DEFAULT 420 NOT NULL;
+-- The address of the master that a node was asked to take out of the bay's store, once it is out.
+ALTER TABLE node_reports ADD COLUMN parted TEXT;
+CREATE INDEX node_health_ill ON node_health (bay_id) WHERE NOT healthy;
+
+-- health_status is made of two words: what is known of the engine and its nodes, and whether the cloud's side is ill.
+-- What an owner's healer tells holds for a while.
+ALTER TABLE bays
+    ADD COLUMN coe_health TEXT,
+    ADD COLUMN cloud_ill BOOLEAN DEFAULT false NOT NULL,
+    ADD COLUMN health_held_until TIMESTAMP WITH TIME ZONE;
+UPDATE bays SET
+    cloud_ill = health_status = 'UNHEALTHY'
+        AND jsonb_path_exists(health_status_reason, '$.keyvalue() ? (@.key starts with "cloud.")'),
+    coe_health = CASE
+        WHEN jsonb_path_exists(health_status_reason, '$.keyvalue() ? (@.key starts with "cloud.")') THEN NULL
+        ELSE health_status
+    END
+WHERE health_status IS NOT NULL;
+CREATE INDEX bays_cloud_ill ON bays (id) WHERE cloud_ill;
+CREATE INDEX bays_health_held ON bays (health_held_until) WHERE health_held_until IS NOT NULL;

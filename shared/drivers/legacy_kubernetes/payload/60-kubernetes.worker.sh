@@ -45,7 +45,8 @@ CONF
 # kube-apiserver dials a node by its name, so that the name is the address; only the cloud provider insists on Nova's.
 node=$JB_PRIVATE_ADDRESS
 options="--kubeconfig=/etc/kubernetes/node.kubeconfig --config=/etc/kubernetes/manifests --cadvisor-port=0 \
---read-only-port=0 --healthz-bind-address=127.0.0.1 --pod-infra-container-image=$JB_PAUSE_IMAGE"
+--read-only-port=0 --healthz-bind-address=127.0.0.1 --pod-infra-container-image=$JB_PAUSE_IMAGE \
+--node-labels=$(echo "$JB_NODE_LABELS" | tr ' ' ,)"
 if [ "$JB_CLOUD" = true ]; then
     node=$JB_NODE_NAME
     options="$options --cloud-provider=openstack --cloud-config=/etc/kubernetes/cloud-config"

@@ -14,6 +14,7 @@ option mesos-slave containerizers docker,mesos
 option mesos-slave executor_registration_timeout 5mins
 option mesos-slave isolation "$JB_MESOS_SLAVE_ISOLATION"
 option mesos-slave image_providers "$JB_MESOS_SLAVE_IMAGE_PROVIDERS"
+option mesos-slave attributes "$(echo "$JB_NODE_LABELS" | sed 's/=/:/g; s/ /;/g')"
 option mesos-slave work_dir "$JB_MESOS_SLAVE_WORK_DIR"
 option mesos-slave executor_environment_variables "$JB_MESOS_SLAVE_VARIABLES"
 

@@ -9,6 +9,7 @@ if [ "$JB_TLS" = true ]; then
     options="$options --tlsverify --tlscacert=/etc/docker/ca.crt --tlscert=/etc/docker/server.crt \
 --tlskey=/etc/docker/server.key"
 fi
+for label in $JB_NODE_LABELS; do options="$options --label $label"; done
 [ ! -s /etc/jeroboam/docker-options ] || options="$options $(cat /etc/jeroboam/docker-options)"
 
 mkdir -p /etc/sysconfig

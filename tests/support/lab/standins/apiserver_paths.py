@@ -52,6 +52,11 @@ class Server:
                 return 200, {"kind": "NodeList", "apiVersion": "v1", "items": items}
             found = [one for one in items if one["metadata"]["name"] == name]
             return (200, found[0]) if found else (404, _status(f'nodes "{name}" not found', 404))
+        if question.method == "DELETE":
+            if self._judges and question.client.get("organizationName") != "system:masters":
+                return 403, _status(f"{question.client} may not delete nodes", 403)
+            self._store.delete(f"minions/{name}")
+            return 200, {}
         node = question.json()
         name = node["metadata"]["name"]
         if self._judges and not _is_node(question.client, name):

@@ -15,10 +15,13 @@ from .checks import die, need, readable
 from .flags import parse
 from .kubeconfig import Kubeconfig, read
 
+_SERVER = "STAND_IN_SERVER"
+"""Another kube-apiserver than that of the kubeconfig, by --server."""
+
 
 def main(name: str, arguments: list[str]) -> None:
     """As `kubectl`."""
-    match arguments:
+    match _for_server(arguments):
         case ["create", "secret", "generic", secret, *rest]:
             flags = parse(rest, "namespace dry-run output from-file")
             need(flags.get("dry-run") == "client" and flags.get("output") == "yaml", "only shown, never made, here")
@@ -44,16 +47,35 @@ def main(name: str, arguments: list[str]) -> None:
         case ["rollout", "status", which, *rest]:
             flags = parse(rest, "namespace timeout")
             _rolled_out(_found(which, flags["namespace"]), int(flags["timeout"].rstrip("s")))
-        case ["delete", "configmap", name_, *rest]:
-            flags = parse(rest, "namespace", booleans="ignore-not-found")
-            metadata = {"name": name_, "namespace": flags["namespace"]}
-            _ask("DELETE", "/stand-in/objects", {"kind": "ConfigMap", "metadata": metadata})
+        case ["delete", kind, name_, *rest]:
+            _delete(kind, name_, rest)
         case _:
             die(f"the lab's kubectl cannot {' '.join(arguments)}")
 
 
+def _for_server(arguments: list[str]) -> list[str]:
+    """What is left of the command line after --server."""
+    if arguments[:1] != ["--server"]:
+        return arguments
+    os.environ[_SERVER] = arguments[1]
+    return arguments[2:]
+
+
+def _delete(kind: str, name: str, rest: list[str]) -> None:
+    flags = parse(rest, "namespace timeout", booleans="ignore-not-found")
+    if kind == "node":
+        _ask("DELETE", f"/api/v1/nodes/{name}")
+        return
+    need(kind == "configmap", f"the lab's kubectl cannot delete a {kind}")
+    metadata = {"name": name, "namespace": flags["namespace"]}
+    _ask("DELETE", "/stand-in/objects", {"kind": "ConfigMap", "metadata": metadata})
+
+
 def _get(words: list[str]) -> None:
-    """`get configmap NAME … --output json`, or `get KIND/NAME… --output name`."""
+    """`get nodes --output json`, `get configmap NAME … --output json`, or `get KIND/NAME… --output name`."""
+    if words == ["nodes", "--output", "json"]:
+        print(json.dumps(_ask("GET", "/api/v1/nodes")))
+        return
     names = [word for word in words if not word.startswith("-")]
     at = next(index for index, word in enumerate(words) if word.startswith("-"))
     flags = parse(words[at:], "namespace output", booleans="ignore-not-found")
@@ -114,9 +136,10 @@ def _post(brief: dict[str, Any], revision: str) -> None:
 
 def _ask(method: str, path: str, body: object = None) -> Any:
     config: Kubeconfig = read(os.environ.get("KUBECONFIG", ""))
+    server = os.environ.get(_SERVER, config.server)
     try:
-        status, text = config.client.ask(method, f"{config.server}{path}", body)
+        status, text = config.client.ask(method, f"{server}{path}", body)
     except OSError as error:
-        die(f"{config.server}: {error}")
+        die(f"{server}: {error}")
     need(status in {200, 201}, f"{method} {path}: {status} {text[:200]}")
     return json.loads(text)

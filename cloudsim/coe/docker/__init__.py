@@ -1,0 +1,1 @@
+"""Docker: swarm mode with its nodes, services and tasks; and classic Swarm as far as it looks after containers."""

@@ -1,0 +1,1 @@
+"""Mesos: a master with its agents and maintenance, and Marathon with its apps."""

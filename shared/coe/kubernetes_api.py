@@ -1,0 +1,81 @@
+"""Kubernetes' HTTP API as far as we call it: lists in pages, one node, and changes to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import Final
+from urllib.parse import quote
+
+from shared.coe.connect import Answer, Channel
+from shared.coe.errors import Rubbish, sense
+from shared.coe.reading import Doc, doc, docs, inner, maybe
+from shared.domain.errors import CloudError
+
+_PAGE: Final = 1_000
+_PAGES: Final = 200
+"""Pods of the largest cluster that Kubernetes is made for, and a third more. An API that goes on has no end."""
+_GONE: Final = 410
+_MERGE: Final = "application/merge-patch+json"
+_CONFLICTS: Final = 3
+
+
+class Listed(list[Doc]):
+    """The items of a list, and by its own clock when the API gave it."""
+
+    now: datetime | None = None
+
+
+class Api:
+    """Of one cluster. Everything raises CloudError."""
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+
+    async def list(self, path: str, **params: str) -> Listed:
+        """All items. An API that is older than pages (1.9) gives them in one."""
+        found, more = Listed(), {"limit": str(_PAGE)}
+        for _ in range(_PAGES):
+            answer = await self.channel.call("GET", path, params={**params, **more}, allow={_GONE})
+            if answer.status == _GONE:
+                raise CloudError(
+                    "The bay's Kubernetes changed while it was read.", service=self.channel.service, retryable=True
+                )
+            with sense(self.channel.service):
+                page = doc(answer.json())
+                found += docs(page["items"])
+                more["continue"] = maybe(inner(page, "metadata"), "continue")
+            found.now = _date(answer)
+            if not more["continue"]:
+                return found
+        raise Rubbish(self.channel.service, "a list without an end")
+
+    async def node(self, name: str) -> Doc | None:
+        """A node, None when there is none of that name."""
+        answer = await self.channel.call("GET", node_path(name), allow={404})
+        if answer.status == 404:
+            return None
+        with sense(self.channel.service):
+            return doc(answer.json())
+
+    async def patch_node(self, node: Doc, change: Mapping[str, object]) -> bool:
+        """Change a node, unless it has been changed since it was read (False) or is gone."""
+        with sense(self.channel.service):
+            meta = inner(node, "metadata")
+            path, version = node_path(meta["name"]), maybe(meta, "resourceVersion")
+        changed = {**change, "metadata": {**inner(change, "metadata"), "resourceVersion": version}}
+        answer = await self.channel.call("PATCH", path, json=changed, kind=_MERGE, allow={404, 409})
+        return answer.status != 409
+
+
+def node_path(name: str) -> str:
+    """Of a node in the API. A name is the API's own; but what it tells is not to choose another path."""
+    return f"/api/v1/nodes/{quote(name, safe='')}"
+
+
+def _date(answer: Answer) -> datetime | None:
+    try:
+        return parsedate_to_datetime(answer.headers.get("Date", ""))
+    except ValueError:
+        return None
