@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check lint type layers format generate fuzz test-tempest test-kill test-nodes test-heat-matrix test-realcloud bench-signing new-driver wheel lock clean
+.PHONY: help demo up test check lint type layers format generate fuzz test-tempest test-kill test-nodes test-heat-matrix test-realcloud bench-signing bench-autoscale bench-autoscale-load new-driver wheel lock clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -64,6 +64,12 @@ test-realcloud: $(VENV)/dev  ## Our services on a real OpenStack, a bay of each 
 
 bench-signing: $(VENV)/dev  ## What a signature costs, beside `openssl speed` (about 80 s)
 	@$(BIN)/python -m benchmarks.signing
+
+bench-autoscale: $(VENV)/dev  ## How well autoscaling follows a day, a spike and batches; draws docs/autoscaling.svg
+	@$(BIN)/python -m benchmarks.autoscale --compare --plot docs/autoscaling.svg
+
+bench-autoscale-load: $(VENV)/dev  ## What 1,000 autoscaled bays cost one scaler (about five minutes)
+	@$(BIN)/python -m benchmarks.autoscale_load
 
 new-driver: $(VENV)/dev  ## The beginning of a driver: NAME=nomad_debian KEY=vm,debian,nomad
 	@$(BIN)/python -m scripts.new_driver "$(NAME)" --key "$(KEY)"

@@ -52,7 +52,9 @@ def main() -> None:
             _print(load, name, life)
         if arguments.compare:
             most = max(lives[load, "default"].ideal)
-            _print(load, "never scaled", live(make(), replace(default(), least=most, most=most), begin=most))
+            never = live(make(), replace(default(), least=most, most=most), begin=most)
+            never.ideal = lives[load, "default"].ideal
+            _print(load, "never scaled", never)
     if arguments.plot is not None:
         arguments.plot.write_text(picture({load: lives[load, "default"] for load in LOADS}), encoding="utf-8")
 
@@ -64,11 +66,10 @@ def _others() -> dict[str, Limits]:
         "quiet 1200 s": replace(plain, quiet=1200.0),
         "target 95 %": replace(plain, target=0.95),
         "target 75 %": replace(plain, target=0.75),
-        "scale-in 70 %": replace(plain, scale_in=0.7),
-        "scale-in 70 %, 300 s": replace(plain, scale_in=0.7, quiet=300.0),
+        "scale-in 50 %": replace(plain, scale_in=0.5),
+        "scale-in 75 %": replace(plain, scale_in=0.75),
         "steps 1 and 1": replace(plain, step_out=1, step_in=1),
-        "steps 30 and 30": replace(plain, step_out=30, step_in=30),
-        "step in 1": replace(plain, step_in=1),
+        "steps 10 and 5": replace(plain, step_out=10, step_in=5),
     }
 
 

@@ -36,6 +36,8 @@ class Machine:
     state: State = "well"
     """`sick`: its agent says that it cannot work; `silent`: nothing is heard of it."""
     labels: tuple[tuple[str, str], ...] = ()
+    id: str = ""
+    """The server's; another machine may come under the same name."""
     boots: int = 0
     """How often it was started again; what ailed it ends with that."""
 
@@ -86,8 +88,14 @@ class Bay(ABC):
     ) -> None:
         """A machine joins; `memory` in MiB, `role` worker or master."""
         told = tuple(sorted((labels or {}).items()))
-        address = address or f"10.0.{len(self._machines) // 250}.{len(self._machines) % 250 + 4}"
-        self._machines[name] = Machine(name, address, cpu, memory, role, labels=told)
+        self.join(Machine(name, address, cpu, memory, role, labels=told))
+
+    def join(self, *machines: Machine) -> None:
+        """Many at once; those without an address get one."""
+        for machine in machines:
+            place = len(self._machines)
+            address = machine.address or f"10.{place // 62_500}.{place // 250 % 250}.{place % 250 + 4}"
+            self._machines[machine.name] = replace(machine, address=address)
         self.settle()
 
     def remove_node(self, name: str) -> None:

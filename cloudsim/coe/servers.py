@@ -42,5 +42,6 @@ def _machine(world: World, server: Record) -> Machine:
         role=role,
         state=state,
         labels=(("magnum.openstack.org/role", role),),
+        id=server.id,
         boots=int(server.get("reboots") or 0),
     )

@@ -162,25 +162,26 @@ class Connection(asyncio.Protocol):
             case Hang():
                 self._busy = True
             case Reply() as reply:
-                closes = request.headers.get("connection", "").lower() == "close"
+                closes, bare = request.headers.get("connection", "").lower() == "close", request.method == "HEAD"
                 if not reply.after:
-                    self._send(reply, closes=closes)
+                    self._send(reply, closes=closes, bare=bare)
                     return
                 self._busy = True
-                self._later(reply.after, lambda: self._send_late(reply, closes=closes))
+                self._later(reply.after, lambda: self._send_late(reply, closes=closes, bare=bare))
 
-    def _send_late(self, reply: Reply, *, closes: bool) -> None:
+    def _send_late(self, reply: Reply, *, closes: bool, bare: bool) -> None:
         self._busy = False
-        self._send(reply, closes=closes)
+        self._send(reply, closes=closes, bare=bare)
         self._go_on()
 
-    def _send(self, reply: Reply, *, closes: bool) -> None:
+    def _send(self, reply: Reply, *, closes: bool, bare: bool = False) -> None:
+        """`bare`: without the body, as HEAD wants it."""
         lines = [f"HTTP/1.1 {reply.status} {HTTPStatus(reply.status).phrase}"]
         if reply.status != 204:
             lines += [f"Content-Type: {reply.media}", f"Content-Length: {len(reply.body)}"]
         lines += [f"{name}: {value}" for name, value in reply.headers.items()]
         lines += ["Connection: close"] if closes else []
-        self._write("\r\n".join(lines).encode("latin-1") + _END + (b"" if reply.status == 204 else reply.body))
+        self._write("\r\n".join(lines).encode("latin-1") + _END + (b"" if bare or reply.status == 204 else reply.body))
         if closes and self._transport is not None:
             self._transport.close()
 

@@ -24,7 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.scaler import autoscale_act
 from services.scaler.autoscale_load import load_of
-from services.scaler.factory import Deps
+from services.scaler.factory import Deps, ours
 from shared.contracts.bay import BayCreated
 from shared.db.repositories import checks, scaling
 from shared.db.repositories.checks import Check
@@ -47,7 +47,7 @@ LOOK_SECONDS: Final = 12.0
 RAREST: Final = 600
 _ROUND: Final = 1.0
 _IDLE: Final = 5.0
-_SEARCH: Final = 60.0
+_SEARCH: Final = 30.0
 """Seconds between two searches for bays that are to be looked at and are not."""
 _LEASE: Final = 60.0
 _AFTER_FAILURE: Final = 600.0
@@ -90,6 +90,7 @@ class Autoscaler:
         finally:
             for task in self._running:
                 task.cancel()
+            await asyncio.gather(*self._running, return_exceptions=True)
 
     async def round(self) -> int:
         """Write what looks came to, claim what is due and begin to look at it; how many were claimed."""
@@ -135,6 +136,8 @@ class Autoscaler:
         memo: Mapping[str, object] = check.memo
         try:
             memo = await look_at(self._deps, subject, memo)
+        except CloudError as error:
+            _log.info("autoscaling has to wait", bay=str(subject.bay.id), reason=error.message)
         except Exception:
             _log.exception("autoscaling failed", bay=str(subject.bay.id))
         rarely = max(0, History.of(memo).blind - 2)
@@ -189,13 +192,15 @@ async def look_at(deps: Deps, subject: Subject, memo: Mapping[str, object]) -> M
 async def _load(
     deps: Deps, subject: Subject, *, count: int, young: bool, size: Amount | None
 ) -> tuple[Load | None, str]:
-    """What the engine says, or why it says nothing."""
+    """What the engine says, or why it says nothing. Raises CloudError where that is not the bay's doing."""
     bay = subject.bay
     word = "pods" if registry.by_name(bay.driver).key[2] == "kubernetes" else "tasks"
     try:
         async with asyncio.timeout(LOOK_SECONDS), deps.access.open(bay) as coe:
             look = await coe.look()
     except CloudError as error:
+        if ours(error):
+            raise
         return None, error.message
     except TimeoutError:
         return None, f"its API took longer than {LOOK_SECONDS:.0f} s"

@@ -1,5 +1,5 @@
-"""Doing what autoscaling has decided: an ordinary resize by the ordinary door, and the decision's row, in one
-transaction.
+"""Doing what autoscaling has decided: an ordinary resize by the ordinary door, the decision's row and a line of the
+bay's history, which is an event that people can watch, in one transaction.
 
 The look took its time, so everything that it began from is looked at again under the bay's lock; where anything is
 another than then, nothing is done, and the next look decides anew.
@@ -25,6 +25,8 @@ from shared.domain.queue import DEFAULT_WORKERS, Door
 _log = structlog.get_logger()
 
 REQUESTER: Final = "service:scaler"
+EVENT: Final = "autoscaling"
+"""What the history calls it."""
 _SHOWN: Final = 20
 
 
@@ -45,6 +47,7 @@ async def carry_out(deps: Deps, subject: Subject, count: int, decision: Decision
                 seen=_seen(load),
                 operation_id=operation_id,
             )
+            await bays.note(conn, bay.id, EVENT, decision.reason, operation_id)
     except ClientFault as refused:
         _log.info("autoscaling was refused", bay=str(subject.bay.id), reason=refused.message)
         return False

@@ -22,6 +22,7 @@ from shared.db.repositories import bays, drained, stacks
 from shared.db.repositories.drained import Left
 from shared.domain.bay import Bay, Node
 from shared.domain.errors import CloudError
+from shared.runtime import failpoint
 from shared.worker.app import Background
 
 _log = structlog.get_logger()
@@ -64,6 +65,7 @@ async def _bay(deps: Deps, left: Sequence[Left]) -> None:
             return
         async with deps.turn(bay) as coe:
             settled = await _settle(coe, bay, left, nodes)
+        failpoint.hit("scaler:reopened")
         async with deps.engine.begin() as conn:
             for one in settled:
                 await drained.end(conn, one.bay_id, one.operation_id, [one.server_id])

@@ -13,6 +13,7 @@ from shared.coe.errors import sense
 from shared.coe.kubernetes_api import Api, Listed, node_path
 from shared.coe.kubernetes_leaving import Leaving
 from shared.coe.kubernetes_pods import CLOSED_BY, Pod, mark_of, read_node, read_pod
+from shared.coe.kubernetes_wire import NODES, PODS, WirePod
 from shared.coe.port import Blocker, CoeNode, Look
 from shared.coe.reading import Doc, inner
 from shared.domain.errors import CloudError
@@ -47,7 +48,7 @@ class Kubernetes:
 
     async def look(self) -> Look:
         """Nodes and pods, the finished ones left out."""
-        nodes, listed = await self._nodes(), await self._api.list(_PODS, fieldSelector=_UNFINISHED)
+        nodes, listed = await self._nodes(), await self._api.list(_PODS, PODS, fieldSelector=_UNFINISHED)
         return Look(tuple(nodes), tuple(pod.as_work() for pod in self._pods(listed)))
 
     async def close_nodes(self, nodes: Sequence[CoeNode], mark: str) -> None:
@@ -92,23 +93,23 @@ class Kubernetes:
         return "; ".join(failed[:_SAID])[:300] or f"it answered {answer.status}"
 
     async def _nodes(self) -> list[CoeNode]:
-        listed = await self._api.list(_NODES)
+        listed = await self._api.list(_NODES, NODES)
         with sense(self._channel.service):
-            return [read_node(one) for one in listed]
+            return [read_node(one) for one in listed.items]
 
-    async def _pods_on(self, nodes: Sequence[CoeNode]) -> Listed:
+    async def _pods_on(self, nodes: Sequence[CoeNode]) -> Listed[WirePod]:
         if len(nodes) > _FEW:
-            return await self._api.list(_PODS, fieldSelector=_UNFINISHED)
-        found = Listed()
+            return await self._api.list(_PODS, PODS, fieldSelector=_UNFINISHED)
+        found = Listed[WirePod]()
         for node in nodes:
-            on_it = await self._api.list(_PODS, fieldSelector=f"spec.nodeName={node.name},{_UNFINISHED}")
-            found += on_it
+            on_it = await self._api.list(_PODS, PODS, fieldSelector=f"spec.nodeName={node.name},{_UNFINISHED}")
+            found.items += on_it.items
             found.now = on_it.now
         return found
 
-    def _pods(self, listed: Listed) -> list[Pod]:
+    def _pods(self, listed: Listed[WirePod]) -> list[Pod]:
         with sense(self._channel.service):
-            return [pod for one in listed if (pod := read_pod(one, listed.now)) is not None]
+            return [pod for one in listed.items if (pod := read_pod(one, listed.now)) is not None]
 
     async def _change(self, node: CoeNode, wanted: Wanted) -> None:
         """Change a node by what it is at that moment; one that is gone is left alone."""

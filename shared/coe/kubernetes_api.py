@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from typing import Final
+from typing import Final, Generic, TypeVar
 from urllib.parse import quote
+
+from pydantic import TypeAdapter
 
 from shared.coe.connect import Answer, Channel
 from shared.coe.errors import Rubbish, sense
-from shared.coe.reading import Doc, doc, docs, inner, maybe
+from shared.coe.kubernetes_wire import ListMeta, Page
+from shared.coe.reading import Doc, doc, inner, maybe
 from shared.domain.errors import CloudError
 
 _PAGE: Final = 1_000
@@ -18,12 +22,15 @@ _PAGES: Final = 200
 """Pods of the largest cluster that Kubernetes is made for, and a third more. An API that goes on has no end."""
 _GONE: Final = 410
 _MERGE: Final = "application/merge-patch+json"
-_CONFLICTS: Final = 3
+
+T = TypeVar("T")
 
 
-class Listed(list[Doc]):
-    """The items of a list, and by its own clock when the API gave it."""
+@dataclass(slots=True)
+class Listed(Generic[T]):
+    """The items of a list, and when the API gave it by its own clock."""
 
+    items: list[T] = field(default_factory=list)
     now: datetime | None = None
 
 
@@ -33,9 +40,9 @@ class Api:
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
 
-    async def list(self, path: str, **params: str) -> Listed:
+    async def list(self, path: str, kind: TypeAdapter[Page[T]], **params: str) -> Listed[T]:
         """All items. An API that is older than pages (1.9) gives them in one."""
-        found, more = Listed(), {"limit": str(_PAGE)}
+        found, more = Listed[T](), {"limit": str(_PAGE)}
         for _ in range(_PAGES):
             answer = await self.channel.call("GET", path, params={**params, **more}, allow={_GONE})
             if answer.status == _GONE:
@@ -43,9 +50,9 @@ class Api:
                     "The bay's Kubernetes changed while it was read.", service=self.channel.service, retryable=True
                 )
             with sense(self.channel.service):
-                page = doc(answer.json())
-                found += docs(page["items"])
-                more["continue"] = maybe(inner(page, "metadata"), "continue")
+                page = kind.validate_json(answer.body)
+                found.items += page["items"] or ()
+                more["continue"] = (page.get("metadata") or ListMeta()).get("continue") or ""
             found.now = _date(answer)
             if not more["continue"]:
                 return found

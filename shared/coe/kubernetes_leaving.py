@@ -21,6 +21,7 @@ from shared.coe.errors import refused, sense, words
 from shared.coe.kubernetes_api import Api
 from shared.coe.kubernetes_budgets import UNKNOWN, kept_by
 from shared.coe.kubernetes_pods import Pod
+from shared.coe.kubernetes_wire import OTHERS
 from shared.coe.port import Blocker
 from shared.coe.reading import doc, inner
 from shared.domain.errors import CloudError
@@ -93,9 +94,9 @@ class Leaving:
         version = self._versions[0]
         path = f"/apis/{version}/{pod.inside}/poddisruptionbudgets"
         try:
-            budgets = await self._api.list(path)
+            budgets = await self._api.list(path, OTHERS)
             with sense(self._api.channel.service):
-                return kept_by(budgets, pod.labels, empty_selects=version == _EVICTIONS[0])
+                return kept_by(budgets.items, pod.labels, empty_selects=version == _EVICTIONS[0])
         except CloudError as error:
             if error.status not in (403, 404):
                 raise

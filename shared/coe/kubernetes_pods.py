@@ -15,15 +15,28 @@ from urllib.parse import quote
 
 import orjson
 
+from shared.coe.kubernetes_wire import (
+    Asks,
+    Container,
+    Meta,
+    NodeSpec,
+    NodeStatus,
+    PodSpec,
+    PodStatus,
+    Texts,
+    WireNode,
+    WirePod,
+)
 from shared.coe.port import CoeNode, Resources, Work
-from shared.coe.quantities import larger, plus, resources
-from shared.coe.reading import Doc, doc, docs, inner, maybe, text, texts
+from shared.coe.quantities import NOTHING, larger, plus, resources
+from shared.coe.reading import Doc, doc, inner, maybe
 
 CLOSED_BY: Final = "jeroboam.io/closed-by"
 """Annotation of a node that we closed: for which operation."""
 
 _MANAGERS: Final = frozenset({"node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master"})
 """A label, a taint or both."""
+_OF_CONDITIONS: Final = "node.kubernetes.io/"
 _MIRROR: Final = "kubernetes.io/config.mirror"
 _CREATED_BY: Final = "kubernetes.io/created-by"
 _DAEMON: Final = "DaemonSet"
@@ -75,23 +88,22 @@ class Pod:
         return Work(self.told, self.node, self.asks, self.stays, self.waiting)
 
 
-def read_node(data: Doc) -> CoeNode:
-    """A node. Raises LookupError, TypeError or ValueError when it is none."""
-    meta, spec, status = inner(data, "metadata"), inner(data, "spec"), inner(data, "status")
-    name = text(meta, "name")
-    labels = texts(inner(meta, "labels"))
+def read_node(data: WireNode) -> CoeNode:
+    """A node. Raises ValueError for quantities that are none."""
+    meta, spec, status = data["metadata"], data.get("spec") or NodeSpec(), data.get("status") or NodeStatus()
+    name, labels = meta["name"], meta.get("labels") or {}
     ready, problem = _condition(status)
-    if not ready and (taints := _taints(spec)):
-        problem += f"; {taints}"
+    if not ready and (taints := [key for key in _taints(spec) if key.startswith(_OF_CONDITIONS)]):
+        problem += f"; {', '.join(taints)}"
     return CoeNode(
         id=name,
         name=name,
-        addresses=tuple(maybe(one, "address") for one in docs(status.get("addresses"))),
+        addresses=tuple(one.get("address") or "" for one in status.get("addresses") or ()),
         ready=ready,
         problem=problem,
         open=spec.get("unschedulable") is not True,
-        manager=not _MANAGERS.isdisjoint({*labels, *(maybe(one, "key") for one in docs(spec.get("taints")))}),
-        capacity=resources(inner(status, "allocatable") or inner(status, "capacity")),
+        manager=not (_MANAGERS.isdisjoint(labels) and _MANAGERS.isdisjoint(_taints(spec))),
+        capacity=resources(status.get("allocatable") or status.get("capacity")),
         labels=labels,
     )
 
@@ -101,19 +113,22 @@ def mark_of(data: Doc) -> str:
     return maybe(inner(data, "metadata", "annotations"), CLOSED_BY)
 
 
-def read_pod(data: Doc, now: datetime | None) -> Pod | None:
-    """A pod, None when it has finished. `now` is the API's clock, where it told it. Raises as `read_node`."""
-    meta, spec, status = inner(data, "metadata"), inner(data, "spec"), inner(data, "status")
-    if maybe(status, "phase") in _FINISHED:
+def read_pod(data: WirePod, now: datetime | None) -> Pod | None:
+    """A pod, None when it has finished. `now` is the API's clock, where it told it.
+
+    Raises TypeError or ValueError for quantities, times and annotations that are none.
+    """
+    meta, spec, status = data["metadata"], data.get("spec") or PodSpec(), data.get("status") or PodStatus()
+    if status.get("phase") in _FINISHED:
         return None
-    annotations, ends = inner(meta, "annotations"), maybe(meta, "deletionTimestamp")
-    node = maybe(spec, "nodeName") or None
+    annotations, ends = meta.get("annotations") or {}, meta.get("deletionTimestamp")
+    node = spec.get("nodeName") or None
     return Pod(
-        namespace=text(meta, "namespace"),
-        name=text(meta, "name"),
-        uid=maybe(meta, "uid"),
+        namespace=meta.get("namespace") or "",
+        name=meta["name"],
+        uid=meta.get("uid") or "",
         node=node,
-        labels=texts(inner(meta, "labels")),
+        labels=meta.get("labels") or {},
         controller=_controller(meta, annotations),
         mirror=_MIRROR in annotations,
         ends_at=datetime.fromisoformat(ends) if ends else None,
@@ -122,62 +137,60 @@ def read_pod(data: Doc, now: datetime | None) -> Pod | None:
     )
 
 
-def _condition(status: Doc) -> tuple[bool, str]:
+def _condition(status: NodeStatus) -> tuple[bool, str]:
     """Whether a node is ready, and what it says where it is not."""
-    ready = next((one for one in docs(status.get("conditions")) if one.get("type") == "Ready"), None)
+    ready = next((one for one in status.get("conditions") or () if one.get("type") == "Ready"), None)
     if ready is None:
         return False, "it has never reported"
     if ready.get("status") == "True":
         return True, ""
-    return False, maybe(ready, "message") or maybe(ready, "reason") or f"Ready is {ready.get('status')}"
+    return False, ready.get("message") or ready.get("reason") or f"Ready is {ready.get('status')}"
 
 
-def _taints(spec: Doc) -> str:
-    keys = (maybe(one, "key") for one in docs(spec.get("taints")))
-    return ", ".join(key for key in keys if key.startswith("node.kubernetes.io/"))
+def _taints(spec: NodeSpec) -> list[str]:
+    return [one.get("key") or "" for one in spec.get("taints") or ()]
 
 
-def _controller(meta: Doc, annotations: Doc) -> str:
-    for owner in docs(meta.get("ownerReferences")):
+def _controller(meta: Meta, annotations: Texts) -> str:
+    for owner in meta.get("ownerReferences") or ():
         if owner.get("controller") is True:
-            return maybe(owner, "kind")
-    written = maybe(annotations, _CREATED_BY)
-    if not written:
-        return ""
-    return maybe(inner(doc(orjson.loads(written)), "reference"), "kind")
+            return owner.get("kind") or ""
+    written = annotations.get(_CREATED_BY)
+    return maybe(inner(doc(orjson.loads(written)), "reference"), "kind") if written else ""
 
 
-def _asked(spec: Doc) -> Resources:
+def _asked(spec: PodSpec) -> Resources:
     """What the scheduler keeps for a pod: its containers together or its hungriest start, and its runtime's overhead.
 
     https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/#resource-sharing-within-containers
     """
-    beside, start, running = Resources(), Resources(), Resources()
-    for one in docs(spec.get("initContainers")):
+    beside, start, running = NOTHING, NOTHING, NOTHING
+    for one in spec.get("initContainers") or ():
         asks = _requests(one)
         start = larger(start, plus(asks, beside))
         if one.get("restartPolicy") == "Always":
             beside = plus(beside, asks)
-    for one in docs(spec.get("containers")):
+    for one in spec.get("containers") or ():
         running = plus(running, _requests(one))
-    whole = inner(spec, "resources", "requests")
     asked = larger(plus(running, beside), start)
-    if whole:
+    if whole := (spec.get("resources") or Asks()).get("requests"):
         of_all = resources(whole)
-        asked = Resources(of_all.cpu if "cpu" in whole else asked.cpu, of_all.memory or asked.memory)
-    return plus(asked, resources(inner(spec, "overhead")))
+        asked = Resources(
+            of_all.cpu if "cpu" in whole else asked.cpu, of_all.memory if "memory" in whole else asked.memory
+        )
+    return plus(asked, resources(spec.get("overhead")))
 
 
-def _requests(container: Doc) -> Resources:
-    return resources(inner(container, "resources", "requests"))
+def _requests(container: Container) -> Resources:
+    return resources((container.get("resources") or Asks()).get("requests"))
 
 
-def _waiting(meta: Doc, status: Doc, now: datetime | None) -> str:
-    for one in docs(status.get("conditions")):
+def _waiting(meta: Meta, status: PodStatus, now: datetime | None) -> str:
+    for one in status.get("conditions") or ():
         if one.get("type") == "PodScheduled":
             unplaced = one.get("status") == "False" and one.get("reason") == "Unschedulable"
-            return (maybe(one, "message") or "no node has room for it") if unplaced else ""
-    made = maybe(meta, "creationTimestamp")
+            return (one.get("message") or "no node has room for it") if unplaced else ""
+    made = meta.get("creationTimestamp")
     if now is None or not made or now - datetime.fromisoformat(made) < _SCHEDULED_WITHIN:
         return ""
     return "the scheduler has found no node for it"

@@ -1,9 +1,11 @@
 """Mesos with Marathon as the port has it.
 
 A node is closed by a window in Mesos' maintenance schedule (shared/coe/mesos_windows.py): frameworks see it in their
-offers and are asked to leave. Marathon heeds that with its feature `maintenance_mode` (1.5 and later). It is drained by
-killing Marathon's tasks bit by bit (shared/coe/mesos_rules.py); what other frameworks run is theirs to move. `force`
-ends what is left by sending the machine away. An agent that is gone leaves Mesos' list by itself: nothing is forgotten.
+offers and are asked to leave. Marathon heeds that from 1.7 on (1.6 with `--enable_features maintenance_mode`), and
+before it may start tasks there all the same. The node is drained by killing Marathon's tasks bit by bit
+(shared/coe/mesos_rules.py); what other frameworks run is theirs to move. `force` ends what is left by sending the
+machine away. An agent that is gone leaves Mesos' list by itself, but the schedule knows machines by their addresses,
+which a new server may get: so what is forgotten leaves our windows.
 """
 
 from __future__ import annotations
@@ -14,8 +16,8 @@ from typing import Final
 from shared.coe.connect import Channel
 from shared.coe.mesos_api import MESOS, Marathons, Master, Masters, Seen
 from shared.coe.mesos_rules import step
-from shared.coe.mesos_state import machine_of, works
-from shared.coe.mesos_windows import Machine, Window, closing, opening
+from shared.coe.mesos_state import away, machine_of, works
+from shared.coe.mesos_windows import ANY, Machine, Window, closing, held, opening
 from shared.coe.port import Blocker, CoeNode, Look
 from shared.coe.reading import health_of
 from shared.domain.errors import CloudError
@@ -41,9 +43,13 @@ class Mesos:
         return told
 
     async def look(self) -> Look:
-        """All agents, the tasks of all frameworks, and what Marathon has no place for."""
+        """All agents, the tasks of all frameworks, and what Marathon has no place for.
+
+        A machine in a window of ours without an agent is a node too: it is to be opened or forgotten.
+        """
         seen, marathon = await self._masters.see(), await self._marathons.see()
-        return Look(seen.cluster.agents, tuple(works(seen.cluster, marathon)))
+        nodes = (*seen.cluster.agents, *away(seen.cluster, held(seen.windows, ANY)))
+        return Look(nodes, tuple(works(seen.cluster, marathon)))
 
     async def close_nodes(self, nodes: Sequence[CoeNode], mark: str) -> None:
         """Put them into a maintenance window of ours. One that is in somebody else's stays in that."""
@@ -52,13 +58,7 @@ class Mesos:
 
     async def open_nodes(self, nodes: Iterable[CoeNode], mark: str) -> None:
         """Take them out of our window, and back if they were sent away."""
-        machines = _machines(nodes)
-        windows, _ = await self._masters.schedule()
-        ours = {one for window in windows if window.ours(mark) for one in window.machines} & set(machines)
-        away = ours & await self._masters.down() if ours else set()
-        if away:
-            await self._masters.take_back(away)
-        await self._reschedule(lambda windows, _: opening(windows, machines, mark))
+        await self._take_out(_machines(nodes), mark)
 
     async def drain(self, nodes: Sequence[CoeNode], *, force: bool) -> list[Blocker]:
         """Kill what Marathon may start elsewhere now; with `force` all of it, and then the agents."""
@@ -74,7 +74,8 @@ class Mesos:
         return list(now.blockers)
 
     async def forget(self, nodes: Iterable[CoeNode]) -> None:
-        """Nothing: the master drops an agent that it has not heard of for 75 s."""
+        """Take them out of every window of ours. The master drops an agent that it has not heard of for 75 s."""
+        await self._take_out(_machines(nodes), ANY)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -83,6 +84,14 @@ class Mesos:
 
     async def _agents(self) -> list[CoeNode]:
         return list((await self._masters.see()).cluster.agents)
+
+    async def _take_out(self, machines: Sequence[Machine], mark: str) -> None:
+        windows, _ = await self._masters.schedule()
+        ours = held(windows, mark) & set(machines)
+        down = ours & await self._masters.down() if ours else set()
+        if down:
+            await self._masters.take_back(down)  # it cannot leave the schedule otherwise
+        await self._reschedule(lambda now, _: opening(now, machines, mark))
 
     async def _reschedule(self, change: Callable[[Sequence[Window], int], Sequence[Window] | None]) -> None:
         """Change the schedule, and look whether it stayed so.

@@ -1,6 +1,6 @@
 """What of a Mesos cluster leaves its closing agents now, and what keeps the rest. Pure.
 
-Marathon starts a task that is killed without scaling again, elsewhere when it heeds maintenance. Of an app only so many
+Marathon starts a task that is killed without scaling again, elsewhere if it heeds maintenance. Of an app only so many
 healthy instances are killed at one time as its upgradeStrategy.minimumHealthCapacity allows, counting those that are
 healthy now; instances that serve nobody are free to go. A capacity of 1 is what Marathon writes when the owner said
 nothing, and would forbid every move: such an app is moved one instance at a time, the next when all are healthy again.
@@ -24,10 +24,7 @@ _GRACE: Final = 30.0
 _EPSILON: Final = 1e-9
 """Sums and products of fractions are not exact."""
 BOUND: Final = "its volume is on this node"
-CAME_BACK: Final = (
-    "Marathon started it there after the node was closed; it leaves such nodes alone with "
-    "--enable_features maintenance_mode"
-)
+CAME_BACK: Final = "Marathon started it there after the node was closed, as it does before 1.7"
 NO_ROOM: Final = "no other agent that takes work has room for it"
 
 

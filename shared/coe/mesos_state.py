@@ -131,6 +131,26 @@ def machine_of(agent: CoeNode) -> Machine:
     return Machine(agent.name.lower(), agent.addresses[0])
 
 
+def away(cluster: Cluster, closed: Iterable[Machine]) -> list[CoeNode]:
+    """Those of the machines that have no agent, as nodes."""
+    present = {machine_of(agent) for agent in cluster.agents}
+    gone = sorted(set(closed) - present, key=lambda one: (one.ip, one.hostname))
+    problem = "it is closed for maintenance, and has no agent"
+    return [
+        CoeNode(
+            id=f"machine/{one.ip}",
+            name=one.hostname,
+            addresses=(one.ip, one.hostname),
+            ready=False,
+            problem=problem,
+            open=False,
+            manager=False,
+            capacity=Resources(),
+        )
+        for one in gone
+    ]
+
+
 def read_marathon(apps: object, tasks: object, queue: object) -> Marathon:
     """The answers to /v2/apps, /v2/tasks and /v2/queue."""
     found = [_app(one) for one in docs(doc(apps)["apps"])]

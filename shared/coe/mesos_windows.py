@@ -18,6 +18,9 @@ from shared.coe.reading import Doc, doc, docs, inner, maybe, whole
 _SECOND: Final = 1_000_000_000
 _DAYS: Final = 10 * 86_400 * _SECOND
 
+ANY: Final = ""
+"""A mark that stands for every mark of ours."""
+
 
 @dataclass(frozen=True, slots=True)
 class Machine:
@@ -40,10 +43,10 @@ class Window:
     start: int
     duration: int | None
 
-    def ours(self, mark: str = "") -> bool:
-        """Whether we made it: for that mark, or for any."""
+    def ours(self, mark: str) -> bool:
+        """Whether we made it, for that mark."""
         rest = -1 if self.duration is None else self.duration - _DAYS
-        return rest == _number(mark) if mark else 0 < rest < _SECOND
+        return 0 < rest < _SECOND if mark == ANY else rest == _number(mark)
 
     def now(self, moment: int) -> bool:
         """Whether it has begun and is not over."""
@@ -80,6 +83,11 @@ def closed(windows: Iterable[Window], moment: int) -> set[Machine]:
     return {machine for window in windows if window.now(moment) for machine in window.machines}
 
 
+def held(windows: Iterable[Window], mark: str) -> set[Machine]:
+    """The machines in our window for that mark."""
+    return {machine for window in windows if window.ours(mark) for machine in window.machines}
+
+
 def closing(
     windows: Sequence[Window], machines: Collection[Machine], mark: str, moment: int
 ) -> tuple[Window, ...] | None:
@@ -87,9 +95,9 @@ def closing(
 
     What an earlier operation of ours closed is taken over. A machine in somebody else's window stays in it.
     """
-    theirs = {one for window in windows if not window.ours() for one in window.machines}
+    theirs = {one for window in windows if not window.ours(ANY) for one in window.machines}
     wanted = set(machines) - theirs
-    if wanted <= _of(windows, mark):
+    if wanted <= held(windows, mark):
         return None
     kept = _without(windows, wanted)
     mine = next((window for window in kept if window.ours(mark)), Window((), moment, _DAYS + _number(mark)))
@@ -99,12 +107,8 @@ def closing(
 
 def opening(windows: Sequence[Window], machines: Collection[Machine], mark: str) -> tuple[Window, ...] | None:
     """The schedule without these machines where they are in our window for that mark; None: they are not."""
-    ours = set(machines) & _of(windows, mark)
+    ours = set(machines) & held(windows, mark)
     return _without(windows, ours) if ours else None
-
-
-def _of(windows: Iterable[Window], mark: str) -> set[Machine]:
-    return {machine for window in windows if window.ours(mark) for machine in window.machines}
 
 
 def _without(windows: Iterable[Window], machines: Collection[Machine]) -> tuple[Window, ...]:

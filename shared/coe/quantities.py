@@ -6,10 +6,11 @@ https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 from shared.coe.port import Resources
-from shared.coe.reading import Doc
 
 _FORM: Final = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))([eE][+-]?\d{1,2}|[KMGTPE]i|[numkMGTPE])?")
 _FACTORS: Final = {
@@ -18,6 +19,8 @@ _FACTORS: Final = {
     **{unit: 1000.0**-power for power, unit in enumerate("mun", 1)},
     "": 1.0,
 }
+
+NOTHING: Final = Resources()
 
 
 def amount(value: object) -> float:
@@ -37,16 +40,25 @@ def amount(value: object) -> float:
     return float(number + unit)
 
 
-def resources(listed: Doc) -> Resources:
-    """Cores and bytes of a list of resources, such as `requests` or `allocatable`."""
-    return Resources(amount(listed.get("cpu")), int(amount(listed.get("memory"))))
+def resources(listed: Mapping[str, str | int | float] | None) -> Resources:
+    """Cores and bytes of a list of resources, such as `requests` or `allocatable`; of none: nothing."""
+    return _resources(listed.get("cpu"), listed.get("memory")) if listed else NOTHING
+
+
+@lru_cache(maxsize=1024)
+def _resources(cpu: str | float | None, memory: str | float | None) -> Resources:
+    return Resources(amount(cpu), int(amount(memory)))
 
 
 def plus(one: Resources, other: Resources) -> Resources:
     """Both together."""
-    return Resources(one.cpu + other.cpu, one.memory + other.memory)
+    if one is NOTHING:
+        return other
+    return one if other is NOTHING else Resources(one.cpu + other.cpu, one.memory + other.memory)
 
 
 def larger(one: Resources, other: Resources) -> Resources:
     """What is enough for either."""
+    if other is NOTHING:
+        return one
     return Resources(max(one.cpu, other.cpu), max(one.memory, other.memory))

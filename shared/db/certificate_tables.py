@@ -164,6 +164,7 @@ certificates = Table(
         "not_after",
         postgresql_where=text("state = 'issued' AND profile = 'node:node'"),
     ),
+    Index("certificates_of_the_scaler", "not_after", postgresql_where=text("profile = 'scaler'")),
 )
 
 certificate_audit = Table(

@@ -148,6 +148,7 @@ bays = Table(
     Index("bays_cloud_ill", "id", postgresql_where=text("cloud_ill")),
     Index("bays_health_held", "health_held_until", postgresql_where=text("health_held_until IS NOT NULL")),
     Index("bays_by_name", "project_id", "name"),
+    Index("bays_autoscaled", "id", postgresql_where=text("labels ? 'auto_scaling_enabled'")),
 )
 
 nodegroups = Table(
@@ -354,7 +355,7 @@ node_reports = Table(
     Column("credential_generation", Integer),
     Column("authority_generation", Integer),
     Column("problem", Text),
-    Column("next_within", Integer, nullable=False, server_default=text("420")),
+    Column("next_within", Integer, nullable=False, server_default=text("840")),
     Column("parted", Text),
 )
 """What each node last said of itself; `authority_generation` is that of the certificate it proved itself with."""

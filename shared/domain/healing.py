@@ -2,17 +2,23 @@
 
 The time that a dead node may take (seconds; each figure is a constant here or the agent's own):
 
-    0    its first report is missed. An agent comes 180 to 240 s after its last run and says so (`next_within`), so at
-         the earliest this is 180 s after its last report.
-    120  it is silent: 240 s promised and `GRACE` for a slow run and for a report that is not written because the one
-         before it, which said the same, is younger than 30 s.
-    135  the scaler's next round (`ROUND`) writes that down and asks for the operation.
-    145  Nova restarts the server.
-    385  `PATIENCE` is over: a boot (60 s), the agent's first run (60 s after that, then up to 60 s) and one report.
-    445  the work is moved away as far as that goes (`DRAIN`), and Heat is asked for another server.
-    600  so the cloud has more than two minutes to make it.
+    0    its first report is missed. An agent's timer fires 180 s after its last run, it waits for up to 30 s and then
+         runs for some more: it promises a report within 240 s (`next_within`). So at the earliest this is 180 s after
+         its last report.
+    150  it is silent: the promise and `GRACE` are over, and others were heard since (below).
+    165  the scaler's next round (`ROUND`) writes that down and asks for the operation.
+    175  Nova restarts the server.
+    385  `PATIENCE` is over: a boot (60 s), the agent's first run (60 s after that, and up to 30 s), one report.
+    415  the work is moved away as far as that goes (`DRAIN`), and Heat is asked for another server.
+    600  so the cloud has three minutes to make it.
 
 A server that the cloud calls gone or broken is not waited for, nor restarted where that cannot be.
+
+That nobody hears a node may be our fault. An agent that does not get through tries again within 45 s, so after a short
+time in which the API was away all have reported again within `GRACE`. So silence is believed only where somebody else's
+report came after the promise was over, and at least `GRACE` ago. Where hardly anybody is there to report that takes
+up to one more cadence. After a longer time of ours all were late at once, and `MOST` counts those, too, who are heard
+again since a moment ago (`RECENT`).
 """
 
 from __future__ import annotations
@@ -23,15 +29,16 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-GRACE: Final = 60
+GRACE: Final = 90
 """Seconds over what an agent promised before it is silent."""
-OLD_AGENT: Final = 420
-"""Within so many seconds an agent reports that does not say so itself."""
+OLD_AGENT: Final = 840
+"""Within so many seconds an agent reports that promises nothing: older ones come every 7 min at the latest, and do not
+try again before that when they do not get through."""
 ROUND: Final = 15.0
 """Seconds between two rounds of the scaler."""
-PATIENCE: Final = 240.0
+PATIENCE: Final = 210.0
 """Seconds that a restarted server gets to be well again."""
-DRAIN: Final = 60.0
+DRAIN: Final = 30.0
 """Seconds that the work of a node gets to leave it before it is replaced."""
 ILL: Final = 300.0
 """Seconds for which a node has to call itself not well before it is healed."""

@@ -177,8 +177,7 @@ FLOWS: dict[OperationKind, Flow] = {
             OperationKind.UPGRADE,
             # From "grow" to "shrink" it is gone through once for every batch of nodes.
             (
-                Step("upgrade.render", _P, "Render the Heat template of the new baymodel"),
-                Step("upgrade.masters", _P, "Replace the masters, one after the other"),
+                Step("upgrade.render", _P, "Render the nodes of the new baymodel"),
                 Step("upgrade.grow", _P, "Build the next new nodes"),
                 Step("upgrade.settle", _R, "Wait for the new nodes to be well"),
                 Step("upgrade.drain", _R, "Move the work away from the nodes that they replace"),

@@ -57,7 +57,7 @@ class Live:
 
 _STANDS = frozenset({BayStatus.CREATE_COMPLETE, BayStatus.UPDATE_COMPLETE})
 _PUSHES_AGAIN = frozenset({BayStatus.UPDATE_IN_PROGRESS, BayStatus.UPDATE_FAILED})
-_REPAIRS = frozenset({Door.ROTATE, Door.ROTATE_CA, Door.HEAL})
+_REPAIRS = frozenset({Door.ROTATE, Door.ROTATE_CA, Door.HEAL, Door.UPGRADE})
 _UNDER_WAY = frozenset({BayStatus.CREATE_IN_PROGRESS, BayStatus.UPDATE_IN_PROGRESS})
 
 
@@ -66,7 +66,8 @@ def takes(door: Door, status: BayStatus, busy: Busy) -> bool:
 
     A resize is taken after a failed change too, so that an autoscaler can push again; other changes are not
     (docs/decisions/0007), but for rotations: that of the credential may be what repairs the bay, and that of the
-    authority is finished or undone by asking again; and healing is what repairs it.
+    authority is finished or undone by asking again, as an upgrade that stopped is gone on with; and healing is what
+    repairs it.
     """
     return (
         status in _STANDS

@@ -23,14 +23,14 @@ SCALE_IN: Final = "scale_in_utilisation"
 DEFAULTS: Final[Mapping[str, int]] = {
     LEAST: 1,
     TARGET: 85,
-    SCALE_IN: 50,
+    SCALE_IN: 65,
     "quiet_seconds": 600,
     "scale_out_cooldown_seconds": 60,
     "scale_in_cooldown_seconds": 300,
-    "scale_out_step": 10,
-    "scale_in_step": 5,
+    "scale_out_step": 30,
+    "scale_in_step": 10,
 }
-"""What holds where nobody said anything; `max_node_count` is one more than the bay was made with, as in Magnum."""
+"""What holds where nobody said anything, as benchmarks/autoscale.py found it; `max_node_count` is one more than the bay was made with, as in Magnum."""
 
 _LABELS: Final = {ENABLED: AUTO_SCALING, LEAST: MIN_NODES, MOST: MAX_NODES}
 _TRUE: Final = frozenset({"true", "1", "yes", "on", "t", "y"})

@@ -108,6 +108,43 @@ async def test_nodes_that_leave(system: System) -> None:
     assert (request["nodes_to_remove"], request["node_count"], request["was"]) == ([two], 1, 3)
 
 
+async def test_only_nodes_of_the_group_may_be_named(system: System) -> None:
+    """Neither masters nor another group's, and never more than the group's own count falls."""
+    uuid = cluster(system, node_count=2)
+    await put(system, uuid, "CREATE_COMPLETE")
+    one, two = await workers(system, uuid, 2)
+    master, other, group = (str(uuid4()) for _ in range(3))
+    node = (
+        "INSERT INTO nodes (bay_id, server_id, role, position, name, address, private_address, pool) "
+        "VALUES ($1::uuid, $2, $3, 0, 'n', '', '10.0.0.9', $4)"
+    )
+    await system.sql(node, uuid, master, "master", 0)
+    await system.sql(
+        "INSERT INTO nodegroups (id, bay_id, name, role, node_count) VALUES ($2::uuid, $1::uuid, 'gpu', 'worker', 1)",
+        uuid,
+        group,
+    )
+    await system.sql(
+        "INSERT INTO node_pools (bay_id, number, nodegroup_id, generation) VALUES ($1::uuid, 1, $2::uuid, 1)",
+        uuid,
+        group,
+    )
+    await system.sql(node, uuid, other, "worker", 1)
+    for body, named in (
+        ({"node_count": 1, "nodes_to_remove": [master]}, master),
+        ({"node_count": 1, "nodes_to_remove": [other]}, other),
+        ({"node_count": 0, "nodes_to_remove": [one], "nodegroup": "gpu"}, one),
+        ({"node_count": 0, "nodes_to_remove": [other, two], "nodegroup": "gpu"}, two),
+    ):
+        answer = act(system, uuid, "resize", body)
+        assert answer.status_code == 400, body
+        assert f"field/attribute nodes_to_remove. Value: '{named}'. No such node is in the nodegroup." in detail(answer)
+    answer = act(system, uuid, "resize", {"node_count": 0, "nodes_to_remove": [other], "nodegroup": "gpu"})
+    assert answer.status_code == 202, answer.text
+    assert (await request_of(system, uuid))["nodes_to_remove"] == [other]
+    assert shown(system, uuid)["node_count"] == 2
+
+
 async def test_nodes_that_are_replaced(system: System) -> None:
     """The number that the cluster will have anyway, and nodes that are named (magnum-auto-healer asks so)."""
     uuid = cluster(system, node_count=3)

@@ -1,4 +1,4 @@
-"""Another number of masters is asked for: by actions/resize of their nodegroup, in the numbers that the driver makes."""
+"""Another number of masters is asked for: by actions/resize of their nodegroup, in numbers that the driver makes."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from tests.api.made import cluster, put, request_of, shown, template, workers
 ACTION = "/v1/clusters/{}/actions/resize"
 
 
-async def a_cluster(system: System, **template_fields: object) -> str:
-    uuid = cluster(system, cluster_template_id=template(system, **template_fields)["uuid"])
+async def a_cluster(system: System, **fields: Any) -> str:
+    uuid = cluster(system, cluster_template_id=template(system, **fields)["uuid"])
     await put(system, uuid, "CREATE_COMPLETE")
     return uuid
 
@@ -44,8 +44,8 @@ async def test_a_change_of_masters_queues_and_is_taken_after_a_failed_one(system
         await put(system, uuid, status)
         assert act(system, uuid, 3).status_code == 202, status
     assert act(system, uuid, 1).status_code == 202
-    query = "SELECT state, warnings::text FROM operations WHERE bay_id = $1::uuid AND kind = 'resize_masters' ORDER BY seq"
-    found = await system.sql(query, uuid)
+    query = "SELECT state, warnings::text FROM operations WHERE bay_id = $1::uuid AND kind = $2 ORDER BY seq"
+    found = await system.sql(query, uuid, "resize_masters")
     assert [row["state"] for row in found][-2:] == ["active", "queued"]
     assert {row["warnings"] for row in found} == {"[]"}
     await put(system, uuid, "CREATE_FAILED")

@@ -111,6 +111,17 @@ def test_as_the_openstack_client_asks(system: System, live: dict[str, Any]) -> N
     assert add(system, live, "10", name="text", node_count="2")["node_count"] == 2
 
 
+def test_labels_of_nodes_stay(system: System, live: dict[str, Any]) -> None:
+    add(system, live, node_labels={"disk": "ssd"})
+    answer = patch(system, live, put("/node_labels", {"disk": "x"}), ident="more", version="14")
+    assert answer.status_code == 400
+    assert "Nodes get their node_labels when they are made: create another nodegroup" in detail(answer)
+    same = patch(
+        system, live, put("/node_labels", {"disk": "ssd"}), put("/max_node_count", 3), ident="more", version="14"
+    )
+    assert (same.status_code, same.json()["max_node_count"]) == (202, 3)
+
+
 def test_lists_show_it(system: System, live: dict[str, Any]) -> None:
     add(system, live, name="gpus", role="gpu")
     assert [group["name"] for group in listed(system, live)] == ["default-master", "default-worker", "gpus"]

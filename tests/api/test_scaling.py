@@ -11,12 +11,12 @@ from tests.api.harness import System, detail, unique
 
 DEFAULTS = {
     "target_utilisation": 85,
-    "scale_in_utilisation": 50,
+    "scale_in_utilisation": 65,
     "quiet_seconds": 600,
     "scale_out_cooldown_seconds": 60,
     "scale_in_cooldown_seconds": 300,
-    "scale_out_step": 10,
-    "scale_in_step": 5,
+    "scale_out_step": 30,
+    "scale_in_step": 10,
 }
 
 
@@ -110,7 +110,7 @@ def test_the_nodegroup_s_own_range_binds(system: System, bay: dict[str, Any]) ->
     [
         ({"min_node_count": 4, "max_node_count": 3}, "max_node_count (3) should be greater or equal to"),
         ({"min_node_count": 4}, None),
-        ({"target_utilisation": 50}, "scale_in_utilisation (50) should be lower than target_utilisation (50)."),
+        ({"target_utilisation": 65}, "scale_in_utilisation (65) should be lower than target_utilisation (65)."),
         ({"target_utilisation": 101}, "Value should be lower or equal to 100"),
         ({"scale_out_step": 0}, "Value should be greater or equal to 1"),
         ({"quiet_seconds": -1}, "Value should be greater or equal to 0"),

@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
 from shared.coe.kubernetes_budgets import UNKNOWN, kept_by
 from shared.coe.kubernetes_pods import Pod, read_node, read_pod
+from shared.coe.kubernetes_wire import WirePod
 from shared.coe.port import Resources
 from shared.coe.quantities import amount
 
@@ -51,14 +53,12 @@ def asking(cpu: str, memory: str = "0", **more: str) -> dict[str, Any]:
 
 
 def pod(spec: dict[str, Any] | None = None, status: dict[str, Any] | None = None, **meta: Any) -> Pod:
-    found = read_pod(
-        {
-            "metadata": {"name": "p", "namespace": "n", **meta},
-            "spec": {"nodeName": "w-0", **(spec or {})},
-            "status": status or {},
-        },
-        NOW,
-    )
+    wire = {
+        "metadata": {"name": "p", "namespace": "n", **meta},
+        "spec": {"nodeName": "w-0", **(spec or {})},
+        "status": status or {},
+    }
+    found = read_pod(TypeAdapter(WirePod).validate_python(wire), NOW)
     assert found is not None
     return found
 
@@ -148,12 +148,14 @@ def test_names_choose_no_other_path() -> None:
 
 
 def test_a_nodes_problem_is_told_with_its_taints() -> None:
-    gone = {"type": "Ready", "status": "Unknown", "reason": "NodeStatusUnknown", "message": "Kubelet stopped posting."}
     node = read_node(
         {
             "metadata": {"name": "w-0"},
             "spec": {"unschedulable": True, "taints": [{"key": "node.kubernetes.io/unreachable"}, {"key": "gpu"}]},
-            "status": {"conditions": [gone], "capacity": {"cpu": "2", "memory": "1Gi"}},
+            "status": {
+                "conditions": [{"type": "Ready", "status": "Unknown", "message": "Kubelet stopped posting."}],
+                "capacity": {"cpu": "2", "memory": "1Gi"},
+            },
         }
     )
 

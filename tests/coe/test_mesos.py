@@ -16,7 +16,7 @@ from shared.coe.mesos_rules import CAME_BACK, NO_ROOM
 from shared.coe.port import CoeNode, Resources
 from shared.domain.bay import Node
 from shared.domain.errors import CloudError
-from tests.coe.engines import NOWHERE, Engines, engines, named
+from tests.coe.engines import NOWHERE, Engines, engines, named, on
 
 MARK = "op-1"
 HALF = {"upgradeStrategy": {"minimumHealthCapacity": 0.5, "maximumOverCapacity": 1.0}}
@@ -296,8 +296,44 @@ async def test_an_agent_that_is_lost(sim: Engines) -> None:
     assert "no connection" in health["W-0.problem"]
     bay.remove_node("W-0")
     await sim.clock.advance(120)
-    assert [one.name for one in (await mesos.look()).nodes] == ["W-1"]
+    assert [one.name for one in (await mesos.look()).nodes] == ["W-1", "w-0"]
     assert await mesos.drain(nodes, force=False) == []
+    assert len(bay.cluster.windows) == 1
     await mesos.forget(nodes)
-    await mesos.open_nodes(nodes, MARK)
+    await mesos.forget(nodes)
     assert bay.cluster.windows == []
+
+
+async def test_a_new_server_with_the_address_of_one_that_was_sent_away_joins(sim: Engines) -> None:
+    bay, mesos = await made(sim, workers=2, heeds=False)
+    bay.add_app("bound", constraints=[["hostname", "CLUSTER", "W-0"]])
+    nodes = await closed(mesos, "W-0")
+    await sim.clock.advance(60)
+    for _ in range(2):
+        told = await mesos.drain(nodes, force=True)
+    assert told == []
+    assert bay.cluster.modes == {("w-0", "10.0.0.100"): "DOWN"}
+    bay.remove_node("W-0")
+    found = (await mesos.look()).find(Node("id", "worker", 0, "W-0", "", "10.0.0.100"))
+    assert found is not None
+    assert (found.ready, found.open, found.problem) == (False, False, "it is closed for maintenance, and has no agent")
+    assert await mesos.health() == {"api": "ok", "W-1.Ready": "True"}
+    await mesos.close_nodes([found], MARK)
+    assert await mesos.drain([found], force=True) == []
+    await mesos.forget([found])
+    assert bay.cluster.windows == []
+    bay.add_node("W-0", address="10.0.0.100")
+    assert named(await mesos.look(), "W-0").open
+
+
+async def test_a_task_that_takes_its_time_is_killed_once(sim: Engines) -> None:
+    bay, mesos = await made(sim, workers=2)
+    bay.stop_seconds = 10
+    add(bay, "web", 2, cpus=0.1)
+    nodes = await closed(mesos, "W-0")
+    for _ in range(3):
+        assert [one.told() for one in await mesos.drain(nodes, force=False)] == ["/web"]
+    await sim.clock.advance(11)
+    assert await mesos.drain(nodes, force=False) == []
+    assert bay.requests.count("POST /v2/tasks/delete") == 1
+    assert on(await mesos.look(), "W-1") == ["/web", "/web"]

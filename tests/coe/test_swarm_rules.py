@@ -45,6 +45,11 @@ def test_the_leaving_nodes_are_no_place_to_go() -> None:
     assert [one.work for one in blockers] == ["web.1"]
 
 
+def test_a_lost_node_is_drained_without_looking_for_room() -> None:
+    a = node("a", Status={"State": "down"})
+    assert plan([a], [a], tasks({}, nodes=(a,))) == ([a], [])
+
+
 def test_a_waiting_task_belongs_to_the_node_that_its_place_ran_on_last() -> None:
     waiting: Doc = {
         "NodeID": None,

@@ -27,6 +27,8 @@ SERVICE_ACCOUNT = {
     "service-account.key": "-----BEGIN RSA PRIVATE KEY-----\nMIIBsecret\n-----END RSA PRIVATE KEY-----\n"
 }
 
+NOTHING_MORE = {"credential_generation": None, "next_within": 240, "parted": None, "problem": None}
+
 
 @pytest.fixture
 def api() -> Iterator[Api]:
@@ -168,7 +170,7 @@ def test_a_look_reports_health_and_revision_and_the_next_one_is_304(ready: Node,
     assert ready.run("run").returncode == 0
     assert ready.run("run").returncode == 0
     report = {"healthy": True, "revision": "7", "units": {"docker": "active", "kubelet": "active"}}
-    assert api.bodies(REPORT) == [report | {"credential_generation": None, "problem": None}] * 2
+    assert api.bodies(REPORT) == [report | NOTHING_MORE] * 2
     first, second = api.of(SELF)
     assert first.headers.get("If-None-Match") != second.headers["If-None-Match"]
     assert all(request.proven for request in api.asked if request.line in (SELF, REPORT))
@@ -181,7 +183,7 @@ def test_a_unit_that_is_down_is_reported(ready: Node, api: Api) -> None:
     )
     assert ready.run("run").returncode == 0
     report = {"healthy": False, "revision": "7", "units": {"docker": "active", "kubelet": "failed"}}
-    assert api.bodies(REPORT) == [report | {"credential_generation": None, "problem": None}]
+    assert api.bodies(REPORT) == [report | NOTHING_MORE]
 
 
 def test_a_renewal_has_a_new_key_and_no_secret_and_restarts_the_units(ready: Node, api: Api) -> None:

@@ -18,8 +18,10 @@ from tests.support.queues import workers_of
 from tests.support.wire import Wire, wires
 
 WITHIN = 60.0
-SILENT = 320
+SILENT = 400
 """Seconds; more than a node has that promised its next report within 240 s."""
+SEEN = 100
+"""Seconds since the others reported: so long that who did not get through has tried again."""
 
 
 @dataclass
@@ -49,9 +51,13 @@ class Patients:
 
     async def falls_silent(self, *servers: str) -> None:
         """These have said nothing for long enough."""
+        await self.time_passes(SILENT - SEEN, *servers)
+
+    async def time_passes(self, seconds: float, *servers: str) -> None:
+        """These, or all, have said nothing for so much longer."""
         back = "reported_at - make_interval(secs => $2)"
         query = f"UPDATE node_reports SET reported_at = {back} WHERE bay_id = $1 AND server_id = ANY($3)"
-        await self._rows(query, SILENT, list(servers))
+        await self._rows(query, seconds, list(servers or self.nodes))
 
     async def patience_ends(self) -> None:
         """The restart was longer ago than a node gets for it."""
@@ -142,6 +148,7 @@ async def patients(stack: LocalStack, demo: Wire, workers: int, **labels: str) -
     await it.meet()
     await it.report()
     await it.health("HEALTHY")
+    await it.time_passes(SEEN)
     return it
 
 

@@ -13,7 +13,7 @@ import httpx
 from services.cli.stack import LocalStack
 from shared.client.api import JeroboamClient
 from shared.domain.errors import CloudError
-from tests.e2e.nodes import Node, nodes_of
+from tests.e2e.nodes import PATIENCE, Node, nodes_of
 from tests.support.jobs import reason, rows, settled
 
 _LOST = (CloudError, httpx.HTTPError, KeyError, AssertionError, TimeoutError)
@@ -36,11 +36,19 @@ class Masters:
     does: Callable[[Node, str | None], bool] = lambda _master, _leaving: True
     """Whether a master does what it is told, or says nothing at all."""
     _known: dict[str, Node] = field(default_factory=dict)
+    _parted: dict[str, str | None] = field(default_factory=dict)
 
     async def servers(self) -> dict[str, str]:
         """Ids by name of the masters that the bay's record has."""
         query = "SELECT name, server_id FROM nodes WHERE bay_id = $1::uuid AND role = 'master' ORDER BY position"
         return {row["name"]: row["server_id"] for row in await rows(self.stack, query, self.bay)}
+
+    async def heard(self) -> None:
+        """Wait until every master has reported."""
+        query = "SELECT 1 FROM nodes LEFT JOIN node_reports USING (bay_id, server_id) WHERE role = 'master'"
+        async with asyncio.timeout(PATIENCE):
+            while await rows(self.stack, f"{query} AND bay_id = $1::uuid AND healthy IS NULL", self.bay):
+                await asyncio.sleep(0.05)
 
     async def resize(self, count: int, status: str = "UPDATE_COMPLETE", *, seconds: float = 60.0) -> None:
         """Ask for another number, and wait for the end."""
@@ -82,8 +90,9 @@ class Masters:
         if leaving is not None and leaving in self.members:
             self.members.remove(leaving)
             self.sizes.append(len(self.members))
-        elif leaving is None and master.addresses[0] not in self.members:
-            self._join(master)
+        elif self._parted.get(master.server_id) == master.addresses[0] in wanted["masters"]:
+            self._join(master)  # it was to leave, and is a master all the same
+        self._parted[master.server_id] = leaving
         said = {"healthy": True, "revision": wanted["revision"], "units": {}, "parted": leaving}
         (await master.call("PUT", "/nodes/self", said)).raise_for_status()
 

@@ -114,6 +114,41 @@ async def test_to_zero_and_back(stack: LocalStack, demo: Wire) -> None:
             await asyncio.sleep(0.1)
 
 
+async def test_who_leaves_as_well_because_the_record_was_old_is_drained_too(stack: LocalStack, demo: Wire) -> None:
+    """The plan knew of two of the three nodes; that there is a third one shows before the stack is changed."""
+    bay, engine = await _bay(stack, demo, 3)
+    await engine.do("add_deployment", name="web", replicas=3)
+    await engine.do("add_budget", name="web-budget", app="web", min_available=2)
+    unknown = (await workers_of(stack, bay))[2]
+    await rows(stack, "DELETE FROM nodes WHERE server_id = $1", unknown)
+    await rows(stack, "UPDATE operations SET state = 'failed' WHERE bay_id = $1::uuid", bay)
+    fewest, ended = 3, asyncio.ensure_future(_resized(demo, bay, 1))
+    while not ended.done():
+        fewest = min(fewest, len(await engine.ready_pods("web")))
+        await asyncio.sleep(0.02)
+    assert await ended == "UPDATE_COMPLETE", await reason(demo.client, bay)
+    assert fewest >= 2
+    assert (await shape(demo, stack, bay))[:2] == (1, 1)
+    drained = (await _notes(demo, bay))[STEP].removeprefix("Drained: ").removesuffix(".").split(", ")
+    assert len(drained) == 2
+    assert not set(drained) & await _workers(stack, bay)
+
+
+async def test_an_api_that_goes_away_meanwhile_fails_the_resize(stack: LocalStack, demo: Wire) -> None:
+    """And when it is there again, the sweep opens what was closed."""
+    bay, engine = await _bay(stack, demo, 2, drain_timeout="2")
+    await engine.do("add_deployment", name="web", replicas=2)
+    await engine.do("add_budget", name="web-budget", app="web", min_available=2)
+    await demo.resize(bay, 1)
+    await engine.until(lambda nodes: any(node["closed"] for node in nodes.values()))
+    await engine.do("misbehave", kind="drop")
+    assert await settled(demo.client, bay) == "UPDATE_FAILED"
+    assert "could not be drained. The bay's Kubernetes did not answer" in await reason(demo.client, bay)
+    assert len(await engine.closed()) == 1
+    await engine.do("behave")
+    await engine.until(lambda nodes: not any(node["closed"] for node in nodes.values()))
+
+
 @pytest.mark.parametrize("kind", ["certificate", "rubbish"])
 async def test_a_bay_whose_api_makes_no_sense_is_shrunk_undrained(stack: LocalStack, demo: Wire, kind: str) -> None:
     """And the step says so (docs/decisions/0017)."""

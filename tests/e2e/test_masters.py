@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from services.cli.stack import LocalStack
+from shared.client.api import JeroboamClient
 from tests.e2e.masters import Masters, at_work
+from tests.e2e.nodes import Node
 from tests.support.jobs import BAYMODEL, reason, rows, settled
 
 
-async def _bay(stack: LocalStack, client: object, masters: int = 1) -> Masters:
-    from shared.client.api import JeroboamClient
-
-    assert isinstance(client, JeroboamClient)
+async def _bay(stack: LocalStack, client: JeroboamClient, masters: int = 1) -> Masters:
     model = await client.create_baymodel({**BAYMODEL, "master_lb_enabled": True})
     bay = await client.create_bay({"baymodel_id": model.uuid, "name": "m", "master_count": masters, "node_count": 2})
     assert await settled(client, bay) == "CREATE_COMPLETE", await reason(client, bay)
@@ -46,3 +45,39 @@ async def test_masters_come_and_go_one_at_a_time(tmp_path: Path) -> None:
         assert await _workers(stack) == workers
         shown = await client.bay(masters.bay)
         assert (shown.master_count, len(shown.master_addresses or [])) == (3, 3)
+
+
+async def test_a_master_that_does_not_answer_is_taken_out_by_another(tmp_path: Path) -> None:
+    async with LocalStack(tmp_path, speed=20, time_scale=0.05) as stack, stack.client("demo") as client:
+        masters = await _bay(stack, client, 3)
+        gone = f"{next(iter(await masters.servers())).removesuffix('-0')}-2"
+        asked: list[tuple[str, str]] = []
+
+        def does(master: Node, leaving: str | None) -> bool:
+            if leaving is not None:
+                asked.append((master.name, leaving))
+            return leaving is None or master.name != gone
+
+        masters.does = does
+        async with at_work(masters):
+            await masters.heard()
+            await masters.resize(1, seconds=120)
+        assert masters.sizes == [1, 2, 3, 2, 1]
+        first, second = (name for name, _ in (asked[0], asked[-1]))
+        assert first == gone, "it was asked itself before"
+        assert second == gone.replace("-2", "-1")
+        other, of_whom = next(one for one in asked if one[0] != gone)
+        assert (other, of_whom) == (gone.replace("-2", "-0"), asked[0][1]), "the first one takes it out"
+
+
+async def test_nothing_changes_while_a_master_is_not_well(tmp_path: Path) -> None:
+    async with LocalStack(tmp_path, speed=20, time_scale=0.01) as stack, stack.client("demo") as client:
+        masters = await _bay(stack, client)
+        servers = await masters.servers()
+        # Nobody plays its agent: it has never reported.
+        await masters.resize(3, "UPDATE_FAILED")
+        why = await reason(client, masters.bay)
+        assert "is not well: it has not reported lately." in why
+        assert "Nothing was changed." in why
+        assert await masters.servers() == servers
+        assert (await client.bay(masters.bay)).master_count == 1, "the wish is taken back"

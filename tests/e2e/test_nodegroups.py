@@ -186,6 +186,27 @@ async def parameters(demo: Wire, bay: str, ending: str) -> dict[str, str]:
     return shown.strings("parameters")
 
 
+async def test_a_server_that_somebody_deleted_is_the_business_of_its_own_group(demo: Wire, stack: LocalStack) -> None:
+    bay = await demo.create(node_count=1)
+    await made(demo, bay, "CREATE_COMPLETE")
+    await add(demo, bay, "more", 2)
+    await made(demo, bay)
+    lost, stays = (await members(stack, bay))[1]
+    await demo.client.session.delete("compute", f"/servers/{lost}")
+    async with asyncio.timeout(30):
+        while lost in await servers(stack):
+            await asyncio.sleep(0.05)
+    await demo.resize(bay, 2)
+    await made(demo, bay)
+    assert {pool: len(nodes) for pool, nodes in (await members(stack, bay)).items()} == {0: 2, 1: 2}
+    await resize(demo, bay, "more", 3)
+    await made(demo, bay)
+    held = (await members(stack, bay))[1]
+    assert (len(held), lost in held, stays in held) == (3, False, True)
+    assert set(held) <= set(await servers(stack))
+    await gone(demo, stack, bay)
+
+
 async def test_five_at_once_all_succeed(demo: Wire, stack: LocalStack) -> None:
     bay = await demo.create(node_count=1)
     await made(demo, bay, "CREATE_COMPLETE")

@@ -10,10 +10,15 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from cloudsim.coe.docker.bay import DockerBay
+from cloudsim.coe.mesos.bay import MesosBay
 from services.scaler.autoscale import Autoscaler
 from shared.coe.connect import ClientCertificate, Dialer, tls
 from shared.coe.kubernetes import Kubernetes
+from shared.coe.mesos import Mesos
+from shared.coe.mesos_api import Master
 from shared.coe.port import Coe, Resources, Work
+from shared.coe.swarm import SwarmMode
 from shared.domain.bay import Bay
 from shared.runtime.egress import EgressPolicy
 from tests.scaler.played_coe import PlayedAccess, PlayedCoe
@@ -101,11 +106,23 @@ class WireAccess(PlayedAccess):
             async with super().open(bay) as played:
                 yield played
             return
-        if bay.id not in self.contexts:
-            self.contexts[bay.id] = tls(wire.ca, ClientCertificate(*wire.client("scaler", "jeroboam:scaler")))
-        channel = Dialer(EgressPolicy()).channel("kubernetes", wire.url, self.contexts[bay.id])
-        coe = Kubernetes(channel)
+        coe = self._client(bay, wire)
         try:
             yield coe
         finally:
             await coe.close()
+
+    def _client(self, bay: Bay, wire: PlayedBay[Any]) -> Coe:
+        dialer = Dialer(EgressPolicy())
+        if isinstance(wire.engine, MesosBay):
+            master = Master(
+                dialer.channel("mesos", wire.master_url),
+                frozenset({wire.address, wire.engine.own_address.partition(":")[0]}),
+            )
+            return Mesos([master], [dialer.channel("marathon", wire.url)])
+        if bay.id not in self.contexts:
+            self.contexts[bay.id] = tls(wire.ca, ClientCertificate(*wire.client("scaler", "jeroboam:scaler")))
+        context = self.contexts[bay.id]
+        if isinstance(wire.engine, DockerBay):
+            return SwarmMode([dialer.channel("docker", wire.url, context)])
+        return Kubernetes(dialer.channel("kubernetes", wire.url, context))

@@ -179,3 +179,20 @@ async def test_a_bay_without_tls_needs_no_certificate(gate: Gate) -> None:
 
     assert await gate.asked() == []
     assert kubernetes.requests
+
+
+async def test_certificates_that_ended_a_day_ago_are_removed_and_stay_in_the_trail(gate: Gate) -> None:
+    bay, _, _ = await gate.api(await gate.bay())
+    async with gate.certs(), gate.access() as access, access.open(bay) as coe:
+        await coe.look()
+    profiles = "SELECT profile FROM certificates ORDER BY profile"
+    assert await gate.world.column(profiles) == ["owner", "scaler"]
+
+    await gate.world.signer().sweep()
+    assert await gate.world.column(profiles) == ["owner", "scaler"]
+    await gate.world.rows("UPDATE certificates SET not_after = now() - interval '25 hours'")
+    await gate.world.signer().sweep()
+
+    assert await gate.world.column(profiles) == ["owner"]
+    trail = "SELECT action FROM certificate_audit WHERE requester = 'service:scaler' ORDER BY seq"
+    assert await gate.world.column(trail) == ["signing", "issued"]

@@ -29,7 +29,7 @@ from tests.scaler.autoscaled import (
 )
 from tests.scaler.played_coe import PlayedCoe, refused
 from tests.scaler.town import Town
-from tests.support.coe import kubernetes_bay
+from tests.support.coe import docker_bay, kubernetes_bay, mesos_bay
 
 
 async def test_pods_that_wait_make_a_resize_and_say_why(town: Town) -> None:
@@ -53,8 +53,57 @@ async def test_pods_that_wait_make_a_resize_and_say_why(town: Town) -> None:
     assert json.loads(row["seen"])["more"] == 1
     (after,) = await town.rows("SELECT status, node_count FROM bays WHERE id = $1", bay_id)
     assert tuple(after) == ("UPDATE_IN_PROGRESS", 3)
+    history = await town.rows("SELECT event, became, reason, operation_id FROM bay_history ORDER BY seq DESC LIMIT 2")
+    assert [tuple(row) for row in history] == [
+        ("autoscaling", "UPDATE_IN_PROGRESS", reason, asked["id"]),
+        ("update asked", "UPDATE_IN_PROGRESS", None, None),
+    ]
     (told,) = await town.rows("SELECT service, name FROM outbox")
     assert tuple(told) == ("scaler", "bay.resize.requested")
+
+
+async def test_a_swarm_grows_with_its_tasks_and_shrinks_without(town: Town) -> None:
+    bay_id, _ = await bay(town, 2)
+    await town.sql("UPDATE bays SET driver = 'swarm_mode_fedora_atomic' WHERE id = $1", bay_id)
+    town.access = access = WireAccess(bays=town.access.bays)
+    async with docker_bay(nodes=2, masters=1) as wire:
+        access.wires[bay_id] = wire
+        wire.engine.add_service("web", 7, cpu=0.9)
+        await look(town)
+        ((count, desired, reason),) = await decisions(town, bay_id)
+        assert (count, desired) == (2, 3), reason
+        assert "task" in reason
+        await resized(town, bay_id)
+        await town.sql("UPDATE bays SET node_count = 2 WHERE id = $1", bay_id)
+        wire.engine.scale("web", 0)
+        await _until_quiet(town, bay_id)
+    assert (await decisions(town, bay_id))[-1][:2] == (2, 1)
+
+
+async def test_a_mesos_bay_grows_with_what_marathon_cannot_place_and_shrinks_without(town: Town) -> None:
+    bay_id, _ = await bay(town, 2)
+    await town.sql("UPDATE bays SET driver = 'mesos_ubuntu' WHERE id = $1", bay_id)
+    town.access = access = WireAccess(bays=town.access.bays)
+    async with mesos_bay(nodes=2) as wire:
+        access.wires[bay_id] = wire
+        wire.engine.add_app("web", 6, cpus=0.9)
+        await wire.clock.advance(60)
+        await look(town)
+        ((count, desired, reason),) = await decisions(town, bay_id)
+        assert (count, desired) == (2, 3), reason
+        assert reason.startswith("2 tasks wait (/web")
+        await resized(town, bay_id)
+        await town.sql("UPDATE bays SET node_count = 2 WHERE id = $1", bay_id)
+        wire.engine.scale("web", 0)
+        await _until_quiet(town, bay_id)
+    assert (await decisions(town, bay_id))[-1][:2] == (2, 1)
+
+
+async def _until_quiet(town: Town, bay_id: UUID) -> None:
+    """As if the quiet time and all that follows a change were over."""
+    await look(town)
+    await time_passes(town, bay_id, 5_000)
+    await look(town)
 
 
 async def test_a_quiet_bay_shrinks_and_one_under_change_is_passed_over(town: Town) -> None:
@@ -153,6 +202,17 @@ async def test_who_cannot_be_seen_is_asked_ever_more_rarely_and_keeps_its_size(t
     await look(town)
     (row,) = await town.rows("SELECT every_seconds FROM bay_checks WHERE bay_id = $1", bay_id)
     assert row["every_seconds"] == 60
+
+
+async def test_what_is_our_own_fault_says_nothing_of_the_bay(town: Town) -> None:
+    bay_id, played = await bay(town)
+    await look(town)
+    before = await memo_of(town, bay_id)
+    played.dead = refused(service="certs")
+    for _ in range(4):
+        await look(town)
+    assert await memo_of(town, bay_id) == before
+    assert await decisions(town, bay_id) == []
 
 
 async def test_a_policy_that_says_no_ends_the_looks_and_yes_begins_them(town: Town) -> None:

@@ -12,7 +12,7 @@ from shared.db.repositories import health as told
 from shared.db.repositories import node_health
 from tests.scaler.played_coe import refused
 from tests.scaler.town import Town
-from tests.scaler.ward import LIMIT, falls_silent, ward, well
+from tests.scaler.ward import LIMIT, NEVER, falls_silent, ward, well
 
 READY = {"api": "ok", "master-0.Ready": "True", "node-0.Ready": "True", "node-1.Ready": "True", "node-2.Ready": "True"}
 MANY = 10_000
@@ -79,13 +79,29 @@ async def test_a_node_that_is_late_is_silent(town: Town) -> None:
     assert await it.health() == ("HEALTHY", READY)
 
 
-async def test_an_agent_that_promises_nothing_has_seven_minutes(town: Town) -> None:
-    """Nodes are born with an agent that stays as it is."""
+async def test_an_agent_that_promises_nothing_has_twice_seven_minutes(town: Town) -> None:
+    """Nodes keep the agent that they were born with, and older ones do not try again when they do not get through."""
     it = await well(town, labels={"auto_healing_enabled": "false"})
     await town.sql("UPDATE node_reports SET next_within = DEFAULT")
-    await falls_silent(it, "node-2", seconds=LIMIT + 100)
+    await falls_silent(it, "node-2", seconds=NEVER - 10)
     assert (await it.health())[0] == "HEALTHY"
-    await falls_silent(it, "node-2", seconds=100)
+    await falls_silent(it, "node-2", seconds=10)
+    assert (await it.health())[0] == "UNHEALTHY"
+
+
+async def test_a_silence_that_nobody_else_has_broken_may_be_ours(town: Town) -> None:
+    """The API may have been away, and those who did not get through try again for `GRACE`."""
+    it = await well(town, labels={"auto_healing_enabled": "false"})
+    await it.time_passes(200)
+    await it.report("master-0", "node-0", "node-1")
+    await it.time_passes(LIMIT - 199)
+    await it.round()
+    assert (await it.health())[0] == "HEALTHY", "nobody was heard since it should have been"
+    await it.report("master-0", "node-0", "node-1")
+    await it.round()
+    assert (await it.health())[0] == "HEALTHY", "they have only just been heard again"
+    await it.time_passes(91)
+    await it.round()
     assert (await it.health())[0] == "UNHEALTHY"
 
 
@@ -95,7 +111,7 @@ async def test_a_node_that_never_reported_counts_from_its_birth(town: Town) -> N
     await it.round()
     status, reason = await it.health()
     assert (status, "node-2.Ready" in reason) == ("HEALTHY", False)
-    await it.time_passes(500, *it.names)
+    await it.time_passes(NEVER, *it.names)
     await it.round()
     assert ((await it.health())[0], await it.reason("node-2.Ready")) == ("UNHEALTHY", "False")
 
@@ -195,7 +211,7 @@ async def test_a_bay_that_nobody_reports_of_is_asked_itself(town: Town) -> None:
     it = await ward(town)
     await it.round()
     assert await it.ask() == 0, "it may report yet"
-    await it.time_passes(481)
+    await it.time_passes(NEVER)
     await it.round()
     it.coe.said = {"api": "ok", "node-0.Ready": "True", "node-1.Ready": "False", "node-1.problem": "PIDs"}
     assert await it.ask() == 1
@@ -206,7 +222,7 @@ async def test_a_bay_that_nobody_reports_of_is_asked_itself(town: Town) -> None:
 
 async def test_while_nothing_changes_it_is_asked_less_and_less_often(town: Town) -> None:
     it = await ward(town)
-    await it.time_passes(481)
+    await it.time_passes(NEVER)
     await it.round()
     pauses = []
     for _ in range(6):
@@ -224,7 +240,7 @@ async def test_while_nothing_changes_it_is_asked_less_and_less_often(town: Town)
 @pytest.mark.parametrize("reached", [True, False])
 async def test_one_that_cannot_be_reached_is_unknown_until_somebody_is_heard(town: Town, reached: bool) -> None:
     it = await well(town)
-    await it.time_passes(481)
+    await it.time_passes(NEVER)
     await it.round()
     assert await it.health() == ("HEALTHY", READY), "nothing is known yet"
     if reached:
@@ -243,7 +259,7 @@ async def test_one_that_cannot_be_reached_is_unknown_until_somebody_is_heard(tow
 async def test_a_bay_that_fails_us_holds_up_no_other(town: Town) -> None:
     bays = [await ward(town) for _ in range(2)]
     for it in bays:
-        await it.time_passes(481)
+        await it.time_passes(NEVER)
         await it.round()
     bays[0].coe.dead = ValueError("not expected")  # type: ignore[assignment] # a lie of the engine
     assert await bays[0].ask() == 2

@@ -12,11 +12,15 @@ from typing_extensions import override
 
 from services.scaler import heal, health, health_pull
 from shared.db.repositories import drift
+from shared.domain.healing import GRACE, OLD_AGENT
 from tests.scaler.played_coe import PlayedCoe
 from tests.scaler.town import Town, server_of
 
-LIMIT = 300
+LIMIT = 330
 """Seconds after which a node that promised its next report within 240 s is silent."""
+
+NEVER = OLD_AGENT + GRACE + 1
+"""The same of a node that never promised anything."""
 
 
 @dataclass
@@ -45,6 +49,10 @@ class Ward:
         """Its Nova id."""
         return "m-0" if name == "master-0" else server_of(self.bay, name)
 
+    def but(self, *names: str) -> list[str]:
+        """All nodes but these."""
+        return [name for name in self.names if name not in names]
+
     async def report(self, *names: str, healthy: bool = True, problem: str | None = None, **units: str) -> None:
         """As the gateway writes it; all nodes when none is named."""
         await self.town.sql(
@@ -59,11 +67,14 @@ class Ward:
         )
 
     async def time_passes(self, seconds: float, *but: str) -> None:
-        """All that is written happened so much earlier; `but` those nodes report meanwhile as they did."""
+        """All that is written happened so much earlier; `but` those nodes report meanwhile as they did, the last time
+        so long ago that all who did not get through have tried again."""
         back = "make_interval(secs => $2)"
         stays = [self.server(name) for name in but]
         await self.town.sql(
-            f"UPDATE node_reports SET reported_at = reported_at - {back} WHERE bay_id = $1 AND server_id <> ALL($3)",
+            f"UPDATE node_reports SET reported_at = CASE WHEN server_id = ANY($3) THEN "
+            f"greatest(reported_at - {back}, now() - interval '{GRACE}.2 s') ELSE reported_at - {back} END "
+            "WHERE bay_id = $1",
             self.bay,
             seconds,
             stays,
@@ -165,7 +176,7 @@ async def well(town: Town, workers: int = 3, *, labels: Mapping[str, str] | None
 
 async def falls_silent(it: Ward, *names: str, seconds: float = LIMIT + 1) -> None:
     """These nodes have not been heard for so long; the others were."""
-    await it.time_passes(seconds, *(name for name in it.names if name not in names))
+    await it.time_passes(seconds, *it.but(*names))
     await it.round()
 
 

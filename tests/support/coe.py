@@ -34,7 +34,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from cloudsim.clock import Clock
 from cloudsim.coe import CoeEndpoints, Endpoint, Identity
-from cloudsim.coe.bay import Bay
+from cloudsim.coe.bay import Bay, Machine
 from cloudsim.coe.docker.bay import DockerBay
 from cloudsim.coe.docker.classic import ClassicBay
 from cloudsim.coe.kubernetes.bay import KubernetesBay
@@ -304,7 +304,5 @@ async def mesos_bay(
 
 
 def _people(engine: Bay, nodes: int, masters: int, cpu: float, memory: int) -> None:
-    for number in range(masters):
-        engine.add_node(f"master-{number}", cpu=cpu, memory=memory, role="master")
-    for number in range(nodes):
-        engine.add_node(f"node-{number}", cpu=cpu, memory=memory)
+    leading = (Machine(f"master-{number}", "", cpu, memory, "master") for number in range(masters))
+    engine.join(*leading, *(Machine(f"node-{number}", "", cpu, memory) for number in range(nodes)))

@@ -213,10 +213,21 @@ def _services(bay: DockerBay, request: Request) -> Reply:
     )
 
 
+def _check(bay: DockerBay, spec: Object) -> None:
+    """What tasks are made from must be whole, or the managers could not go on."""
+    mode, template = spec.get("Mode") or {}, spec.get("TaskTemplate") or {}
+    replicas = (mode.get("Replicated") or {}).get("Replicas", 1)
+    reserved = (template.get("Resources") or {}).get("Reservations") or {}
+    amounts = (replicas, reserved.get("NanoCPUs") or 0, reserved.get("MemoryBytes") or 0)
+    if not all(isinstance(one, int) and one >= 0 for one in amounts):
+        raise refused(bay.api, 400, ("InvalidArgument", 3), "invalid replicas or reservations")
+
+
 def _create_service(bay: DockerBay, spec: Object) -> Reply:
     name = spec.get("Name") or ""
     if not re.fullmatch(r"[a-zA-Z0-9](?:[-_]*[A-Za-z0-9]+)*", name):
         raise refused(bay.api, 400, ("InvalidArgument", 3), "name must be valid as a DNS name component")
+    _check(bay, spec)
     if any(name_of(one) == name for one in bay.swarm.services.values()):
         told = f"name conflicts with an existing object: service {name} already exists"
         raise refused(bay.api, 409, ("AlreadyExists", 6), told)
@@ -227,6 +238,7 @@ def _update_service(bay: DockerBay, request: Request, service: Object) -> Reply:
     known, spec = _version(request, "service"), read(request)
     if known != service["Version"]["Index"]:
         raise out_of_sequence(bay.api)
+    _check(bay, spec)
     service["PreviousSpec"], service["Spec"] = service["Spec"], spec
     spec.setdefault("TaskTemplate", {})
     bay.swarm.touch(service)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from typing_extensions import override
@@ -151,16 +152,19 @@ class DockerBay(Bay):
 
     @override
     def machines_are(self, machines: dict[str, Machine]) -> None:
-        """Machines join once, when they are well; later their states are followed."""
+        """Machines join once, when they are first seen; later their states are followed."""
         for name, machine in machines.items():
-            if name not in self._joined and machine.state == "well":
-                self._joined[name] = (machine, self.now, self.swarm.join(machine, self.version)["ID"])
-            elif name in self._joined and self._joined[name][0].state != machine.state:
+            if name in self._joined and self._joined[name][0].id != machine.id:  # another one, which joins anew
+                self._status(self._joined.pop(name)[2], "down", "heartbeat failure")
+            if name not in self._joined:
+                node = self.swarm.join(machine, self.version)["ID"]
+                self._joined[name] = (replace(machine, state="well"), self.now, node)
+            if self._joined[name][0].state != machine.state:
                 self._heard(machine)
         for name in self._joined.keys() - machines.keys():
             machine, _, node = self._joined[name]
             if machine.state != "silent":
-                self._heard(Machine(machine.name, machine.address, state="silent"))
+                self._heard(replace(machine, state="silent"))
             if node not in self.swarm.nodes:
                 del self._joined[name]
 

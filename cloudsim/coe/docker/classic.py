@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from typing_extensions import override
@@ -53,7 +53,7 @@ class ClassicBay(Bay):
     """
 
     ENGINE: ClassVar[str] = "swarm"
-    DOES: ClassVar[frozenset[str]] = Bay.DOES | {"add_container", "containers"}
+    DOES: ClassVar[frozenset[str]] = Bay.DOES | {"add_container", "containers", "nodes"}
 
     def __init__(
         self,
@@ -68,6 +68,8 @@ class ClassicBay(Bay):
         self.version = version
         self.unhealthy_after, self.forgotten_after = unhealthy_after, forgotten_after
         self._engines: dict[str, Engine] = {}
+        self._gone: set[str] = set()
+        """Engines that were forgotten, and have not been heard since."""
         self._containers: dict[str, Container] = {}
 
     def add_container(
@@ -92,25 +94,35 @@ class ClassicBay(Bay):
             for one in self._containers.values()
         ]
 
+    def nodes(self) -> list[dict[str, Any]]:
+        """Each engine's name, whether it is healthy, and how many containers run on it."""
+        self.settle()
+        return [
+            {"name": name, "healthy": engine.healthy, "containers": len(self._on(name))}
+            for name, engine in self._engines.items()
+        ]
+
     @override
     def machines_are(self, machines: dict[str, Machine]) -> None:
         """Masters run the manager only."""
         workers = {name: machine for name, machine in machines.items() if machine.role != "master"}
         for name, machine in workers.items():
-            known = self._engines.get(name)
-            if known is None and machine.state == "well":
-                self._engines[name] = Engine(machine, self.now)
-            elif known is not None and known.machine.state != machine.state:
+            if machine.state == "well":
+                self._gone.discard(name)
+            if name not in self._engines and name not in self._gone:
+                self._engines[name] = Engine(replace(machine, state="well"), self.now)
+            known = self._engines[name].machine if name in self._engines else machine
+            if (known.state, known.id) != (machine.state, machine.id):
                 self._heard(machine)
         for name, engine in self._engines.items():
             if name not in workers and engine.machine.state == "well":
-                self._heard(
-                    Machine(name, engine.machine.address, engine.machine.cpu, engine.machine.memory, state="silent")
-                )
+                self._heard(replace(engine.machine, state="silent"))
 
     def _heard(self, machine: Machine) -> None:
         since = self.now
         engine = self._engines[machine.name]
+        if engine.machine.id != machine.id:  # another one, with nothing on it
+            self._containers = {key: one for key, one in self._containers.items() if one.engine != machine.name}
         engine.machine, engine.since = machine, since
         if machine.state == "well":
             engine.healthy = True
@@ -139,6 +151,7 @@ class ClassicBay(Bay):
         engine = self._engines.get(name)
         if engine is not None and engine.machine.state != "well" and engine.since == since:
             del self._engines[name]
+            self._gone.add(name)
             self._containers = {key: one for key, one in self._containers.items() if one.engine != name}
 
     @override

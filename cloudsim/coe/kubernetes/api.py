@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from cloudsim.coe.kubernetes import authorization, disruption, health, nodes, patching, pods, selectors
 from cloudsim.coe.kubernetes.authorization import Asked
-from cloudsim.coe.kubernetes.kinds import RESOURCES, Resource, is_served
+from cloudsim.coe.kubernetes.kinds import RESOURCES, WORKLOADS, Resource, is_served
 from cloudsim.coe.kubernetes.objects import copied, labels_of
 from cloudsim.coe.kubernetes.replies import Object, Refused, bad_request, conflict, exists, not_found, success
 from cloudsim.coe.wire import Reply, Request, as_json, as_text
@@ -188,12 +188,30 @@ def _create(bay: KubernetesBay, request: Request, target: Target) -> Reply:
         raise Refused(422, "Invalid", f'{target.resource.kind} "" is invalid: metadata.name: Required value')
     for key in ("kind", "apiVersion", "status"):
         body.pop(key, None)
+    _check(target, body)
     if resource == "pods":
         return _one(bay, pods.make(bay, namespace, body), target, 201)
     body.setdefault("status", {})
     if "template" in body.get("spec", {}) and resource != "daemonsets":
         body["spec"].setdefault("replicas", 1)
     return _one(bay, bay.objects.add(resource, namespace, body), target, 201)
+
+
+def _check(target: Target, body: Object) -> None:
+    """What pods are made from must be whole, or no controller could go on."""
+    body = {**body, "spec": body.get("spec") or {}}
+    pod = body if target.resource.name == "pods" else body["spec"].get("template")
+    needs = target.resource.name == "pods" or target.resource.name in WORKLOADS
+    try:
+        good = not needs or (bool(pod["spec"]["containers"]) and pods.asks(pod) >= (0, 0))
+        replicas = body["spec"].get("replicas", 1)
+        good = good and isinstance(replicas, int) and replicas >= 0
+    except (KeyError, TypeError, ValueError, AttributeError):
+        good = False
+    if not good:
+        name = body.get("metadata", {}).get("name", "")
+        told = f'{target.resource.kind} "{name}" is invalid: spec: Required value'
+        raise Refused(422, "Invalid", told, {"name": name, "kind": target.resource.kind})
 
 
 def _update(bay: KubernetesBay, request: Request, target: Target) -> Reply:
@@ -213,6 +231,8 @@ def _replace(bay: KubernetesBay, target: Target, old: Object, new: Object) -> Ob
     if known and known != old["metadata"]["resourceVersion"]:
         raise conflict(target.resource.name, target.name)
     kept = {key: value for key, value in new.items() if key not in ("kind", "apiVersion", "status")}
+    kept["spec"] = kept.get("spec") or {}
+    _check(target, kept)
     return bay.objects.replace(target.resource.name, old, kept | {"status": copied(old.get("status") or {})})
 
 

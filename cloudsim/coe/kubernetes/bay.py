@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -11,7 +12,7 @@ from cloudsim.clock import Clock
 from cloudsim.coe.bay import Bay, Machine, Source
 from cloudsim.coe.kubernetes import api, controllers, nodes, pods
 from cloudsim.coe.kubernetes.kinds import RESOURCES, version_of
-from cloudsim.coe.kubernetes.objects import Objects, condition, owner_of, set_condition
+from cloudsim.coe.kubernetes.objects import Objects, condition, labels_of, owner_of, set_condition
 from cloudsim.coe.kubernetes.replies import Object
 from cloudsim.coe.wire import Reply, Request
 
@@ -189,7 +190,7 @@ class KubernetesBay(Bay):
                 "ready": condition(node, "Ready").get("status"),
                 "closed": bool(node["spec"].get("unschedulable")),
                 "annotations": node["metadata"].get("annotations") or {},
-                "labels": node["metadata"]["labels"],
+                "labels": labels_of(node),
                 "taints": node["spec"].get("taints") or [],
                 "pods": running.get(node["metadata"]["name"], []),
             }
@@ -206,18 +207,20 @@ class KubernetesBay(Bay):
 
     @override
     def machines_are(self, machines: dict[str, Machine]) -> None:
-        """Nodes join when their machine is well for the first time; later its states are followed."""
+        """Nodes join when their machine is first seen, well or not (it was well once, since it is there); later its
+        states are followed."""
         known = {one.name.lower(): one for one in machines.values() if one.role != "master" or self.release >= _MASTERS}
         for name, machine in known.items():
-            if name not in self._heard and machine.state == "well":
+            if name not in self._heard:
                 nodes.join(self, machine)
-                self._hear(machine, "well")
-            elif name in self._heard and self._heard[name][0].state != machine.state:
+                self._hear(replace(machine, state="well"), "well")
+            known_as = self._heard[name][0]
+            if (known_as.state, known_as.id) != (machine.state, machine.id):
                 self._hear(machine, machine.state)
         for name in self._heard.keys() - known.keys():
             machine = self._heard[name][0]
             if machine.state != "silent":
-                self._hear(Machine(machine.name, machine.address, state="silent"), "silent")
+                self._hear(replace(machine, state="silent"), "silent")
             if self.objects.get("nodes", "", name) is None:
                 del self._heard[name]
 

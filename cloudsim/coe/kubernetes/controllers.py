@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 from cloudsim.coe.kubernetes import disruption, pods, scheduling
+from cloudsim.coe.kubernetes.kinds import WORKLOADS
 from cloudsim.coe.kubernetes.objects import Objects, copied, owner_of, owner_uid, set_condition
 from cloudsim.coe.kubernetes.replies import Object
 
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from cloudsim.coe.kubernetes.bay import KubernetesBay
 
 _ROUNDS = 20
-_OWNERS = ("deployments", "replicasets", "daemonsets", "statefulsets", "replicationcontrollers")
 
 
 def run(bay: KubernetesBay) -> None:
@@ -42,7 +42,7 @@ def run(bay: KubernetesBay) -> None:
 def _collect(bay: KubernetesBay) -> None:
     """What lost its owner ends, and what lost its node is forgotten."""
     objects = bay.objects
-    uids = {one["metadata"]["uid"] for resource in _OWNERS for one in objects.all(resource)}
+    uids = {one["metadata"]["uid"] for resource in WORKLOADS for one in objects.all(resource)}
     for one in objects.all("replicasets"):
         if owner_uid(one) not in (None, *uids):
             objects.drop("replicasets", one)

@@ -32,6 +32,8 @@ class Resource:
         return found[0] if found else ""
 
 
+WORKLOADS: Final = frozenset({"deployments", "replicasets", "daemonsets", "statefulsets", "replicationcontrollers"})
+"""What pods are made for."""
 _WORKLOADS: Final = (
     Served("apps/v1", (1, 9)),
     Served("apps/v1beta2", (1, 8), (1, 15)),

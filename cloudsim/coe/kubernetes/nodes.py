@@ -28,8 +28,12 @@ _LEASE_NAMESPACE = "kube-node-lease"
 def join(bay: KubernetesBay, machine: Machine) -> None:
     """A machine's kubelet registers its node."""
     name = machine.name.lower()
-    if bay.objects.get("nodes", "", name) is None:
-        bay.objects.add("nodes", "", _made(bay, machine, name))
+    made, known = _made(bay, machine, name), bay.objects.get("nodes", "", name)
+    if known is None:
+        bay.objects.add("nodes", "", made)
+    else:  # what its kubelet says of the machine counts; what others have written stays
+        told = {key: made["status"][key] for key in ("addresses", "capacity", "allocatable")}
+        bay.objects.status(known, **told)
     if bay.release >= (1, 14) and bay.objects.get("leases", _LEASE_NAMESPACE, name) is None:
         spec = {"holderIdentity": name, "leaseDurationSeconds": _LEASE_SECONDS, "renewTime": bay.micro_stamp()}
         bay.objects.add("leases", _LEASE_NAMESPACE, {"metadata": {"name": name}, "spec": spec})

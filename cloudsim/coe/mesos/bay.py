@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from typing_extensions import override
@@ -47,6 +48,8 @@ class MesosBay(Bay):
         self.leader: str | None = None
         """Who leads instead of this master: `host:port`, empty nobody; None: this one does."""
         self.cluster = Cluster()
+        self._lost: set[str] = set()
+        """Names of agents that were given up, and have not been heard since."""
         self._settled = -1
 
     # ---- for people ----
@@ -172,26 +175,33 @@ class MesosBay(Bay):
 
     @override
     def machines_are(self, machines: dict[str, Machine]) -> None:
-        """Agents register when they are well, unless their machine is down for maintenance; masters run none."""
+        """Agents register when they are first seen, and again when they were given up; not on machines that are down
+        for maintenance, nor on masters."""
         masters = sorted((one for one in machines.values() if one.role == "master"), key=lambda one: one.name)
         if masters and masters[0].address:
             self.own_address = f"{masters[0].address}:5050"
         workers = {name: machine for name, machine in machines.items() if machine.role != "master"}
         for name, machine in workers.items():
             agent = self._agent(name)
-            if agent is None and machine.state == "well" and self._may_join(machine):
-                self.cluster.register(machine, self.clock.now())
-            elif agent is not None and agent.machine.state != machine.state:
+            if agent is not None and agent.machine.id != machine.id:  # another one, which registers anew
+                self.cluster.remove(agent.id)
+                agent = None
+            if agent is None and self._may_join(machine):
+                agent = self.cluster.register(replace(machine, state="well"), self.clock.now())
+            if agent is not None and agent.machine.state != machine.state:
                 self._heard(agent, machine)
+            if machine.state == "well":
+                self._lost.discard(name)
         for agent in [*self.cluster.agents.values()]:
             if agent.machine.name not in workers and agent.machine.state != "silent":
-                self._heard(agent, Machine(agent.machine.name, agent.machine.address, state="silent"))
+                self._heard(agent, replace(agent.machine, state="silent"))
 
     def _agent(self, name: str) -> Agent | None:
         return next((one for one in self.cluster.agents.values() if one.machine.name == name), None)
 
     def _may_join(self, machine: Machine) -> bool:
-        return self.cluster.modes.get((machine.name.lower(), machine.address)) != "DOWN"
+        down = self.cluster.modes.get((machine.name.lower(), machine.address)) == "DOWN"
+        return not down and (machine.state == "well" or machine.name not in self._lost)
 
     def _heard(self, agent: Agent, machine: Machine) -> None:
         agent.machine = machine
@@ -202,6 +212,7 @@ class MesosBay(Bay):
 
     def _give_up(self, agent: Agent, machine: Machine) -> None:
         if agent.machine is machine:
+            self._lost.add(machine.name)
             self.cluster.remove(agent.id)
 
     @override

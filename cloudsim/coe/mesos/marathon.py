@@ -101,6 +101,14 @@ def _read(request: Request) -> Object:
         raise Refused(400, "Invalid JSON", details=str(error)) from error
     if not isinstance(body, dict):
         raise Refused(400, "Invalid JSON")
+    for name in ("instances", "cpus", "mem"):
+        if (
+            isinstance(body.get(name, 0), bool)
+            or not isinstance(body.get(name, 0), int | float)
+            or body.get(name, 0) < 0
+        ):
+            errors = {"path": f"/{name}", "errors": ["error.expected.jsnumber"]}
+            raise Refused(422, "Object is not valid", details=[errors])
     return body
 
 

@@ -19,9 +19,9 @@ from shared.contracts.http.scaling import ScalingDecisionList, ScalingPolicy, Sc
 _POLICY: Final[dict[str, Any]] = {"enabled": True, "max_node_count": 20, "target_utilisation": 80}
 _SOURCES: Final = (
     *(("enabled", True, "policy"), ("min_node_count", 1, "label"), ("max_node_count", 20, "policy")),
-    *(("target_utilisation", 80, "policy"), ("scale_in_utilisation", 50, "default"), ("quiet_seconds", 600, "default")),
+    *(("target_utilisation", 80, "policy"), ("scale_in_utilisation", 65, "default"), ("quiet_seconds", 600, "default")),
     *(("scale_out_cooldown_seconds", 60, "default"), ("scale_in_cooldown_seconds", 300, "default")),
-    *(("scale_out_step", 10, "default"), ("scale_in_step", 5, "default")),
+    *(("scale_out_step", 30, "default"), ("scale_in_step", 10, "default")),
 )
 _SHOWN: Final = {
     "uuid": UUID_EXAMPLE,

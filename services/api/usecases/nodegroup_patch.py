@@ -1,4 +1,4 @@
-"""What a patch of a nodegroup may ask for: another range, and of a driver that could apply them, labels and taints."""
+"""What a patch of a nodegroup may ask for: another range. Labels and taints of nodes stay what they were made with."""
 
 from __future__ import annotations
 
@@ -66,13 +66,16 @@ def check_range(name: str, count: int, least: int, most: int | None) -> None:
 
 
 def _check_of_nodes(group: Nodegroup, wanted: Mapping[str, object]) -> None:
-    """Refuse other labels and taints: wrong ones for what is wrong, the rest because no driver applies them."""
+    """Refuse other labels and taints: wrong ones for what is wrong, the rest because nobody changes those of a node."""
     asked = NodegroupChange.read(dict(wanted)).model_dump(exclude_none=True)
     for name in OF_NODES:
         if (asked.get(name) or None) == (getattr(group, name) or None):
             continue
         if group.role == MASTER:
             raise InvalidInput(f"Setting {name} of a master nodegroup is not supported.", field=name)
+        if not group.is_default:
+            why = f"Nodes get their {name} when they are made: create another nodegroup with them, and delete this one."
+            raise InvalidInput(why, field=name)
         raise InvalidInput(f"Setting {name} is not supported by this driver.", field=name)
 
 

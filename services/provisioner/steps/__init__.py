@@ -23,13 +23,8 @@ from services.provisioner.steps.masters_stack import change_masters, follow_mast
 from services.provisioner.steps.resize import resize_stack
 from services.provisioner.steps.rotate_credentials import await_nodes, revoke_old, seal_for_nodes
 from services.provisioner.steps.shards import settle_shards
-from services.provisioner.steps.upgrade import (
-    collect_upgraded,
-    grow_new,
-    render_upgrade,
-    shrink_old,
-    upgrade_masters,
-)
+from services.provisioner.steps.upgrade import collect_upgraded, render_upgrade
+from services.provisioner.steps.upgrade_batches import grow_new, shrink_old
 from shared.worker.outcome import StepFunction
 
 STEPS: Final[Mapping[str, StepFunction[Deps]]] = {
@@ -53,7 +48,6 @@ STEPS: Final[Mapping[str, StepFunction[Deps]]] = {
     "heal.shards": settle_replacement,
     "heal.collect": collect_healed,
     "upgrade.render": render_upgrade,
-    "upgrade.masters": upgrade_masters,
     "upgrade.grow": grow_new,
     "upgrade.shrink": shrink_old,
     "upgrade.collect": collect_upgraded,

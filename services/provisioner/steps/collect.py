@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.provisioner.factory import Deps
 from services.provisioner.steps.broken import NESTED_DEPTH, broken_members
-from services.provisioner.steps.gone import gone_workers, still_there
+from services.provisioner.steps.gone import gone_workers, known_gone, still_there
 from services.provisioner.steps.group import Group, group_of
 from shared.db.repositories import bays, drift, nodegroups, pools, stacks
 from shared.domain import names
@@ -48,15 +48,21 @@ async def collect_resized(ctx: StepContext[Deps]) -> Outcome:
     gone = await gone_workers(ctx, [node for node in nodes if node.server_id not in named])
     group = await group_of(ctx)
     outputs = await _read_with_gone(ctx, group, nodes, gone)
-    left = {node.server_id for node in nodes} - {node.server_id for node in outputs.nodes} - gone
-    outputs = less(outputs, gone)
-    record = with_groups(ctx, group, outputs, recording(ctx, outputs), await _stack_ids(ctx, group))
+    shown = {node.server_id for node in outputs.nodes}
+    stayed = named & shown
+    # One that Heat ended in the place of a named one is gone from Nova too: only while all who were named have left is
+    # who is gone somebody else's doing.
+    left = {node.server_id for node in nodes} - shown - (known_gone(ctx) if stayed else gone)
+    others = others_gone(group, nodes, gone)
+    outputs = keeping(less(outputs, gone), others)
+    record = await whole_record(ctx, group, outputs)
     # A repeat of this step finds the nodes recorded already, so nobody left: that is no fault.
-    if left and left != named:
+    if stayed or (left and left != named):
         return Broke(f"Other servers left than were named: left {sorted(left)}, named {sorted(named)}.", apply=record)
     found, wanted = len(workers_in(outputs, group)), node_count_of(ctx.operation.request)
     if found != wanted:
-        why = f" Somebody deleted server {', '.join(sorted(gone))} meanwhile: resize again." if gone else ""
+        mine = sorted(gone - {node.server_id for node in others})
+        why = f" Somebody deleted server {', '.join(mine)} meanwhile: resize again." if mine else ""
         return Broke(f"There are {found} nodes where {wanted} were asked for.{why}", apply=record)
     return Done(record)
 
@@ -76,6 +82,11 @@ def with_groups(
             await nodegroups.remove_gone(conn, ctx.bay.id, group.name)
 
     return write
+
+
+async def whole_record(ctx: StepContext[Deps], group: Group, outputs: BayOutputs) -> Apply:
+    """The writes that make our record equal to what all the stacks show."""
+    return with_groups(ctx, group, outputs, recording(ctx, outputs), await _stack_ids(ctx, group))
 
 
 async def _stack_ids(ctx: StepContext[Deps], group: Group) -> dict[int, str]:
@@ -109,6 +120,18 @@ def less(outputs: BayOutputs, gone: Collection[str]) -> BayOutputs:
         master_addresses=tuple(node.address for node in left if node.role == "master"),
         node_addresses=tuple(node.address for node in left if node.role == "worker"),
     )
+
+
+def others_gone(group: Group, nodes: Iterable[Node], gone: Collection[str]) -> list[Node]:
+    """Those that are gone and of other nodegroups: what to do about them is for an operation of theirs."""
+    return [node for node in nodes if node.server_id in gone and node.pool not in group.numbers]
+
+
+def keeping(outputs: BayOutputs, nodes: Iterable[Node]) -> BayOutputs:
+    """The outputs, and these as they were recorded."""
+    kept = tuple(map(_info, nodes))
+    addresses = (*outputs.node_addresses, *(one.address for one in kept))
+    return replace(outputs, nodes=(*outputs.nodes, *kept), node_addresses=addresses)
 
 
 def workers_in(outputs: BayOutputs, group: Group) -> list[Node]:
@@ -162,19 +185,19 @@ async def _unseen(ctx: StepContext[Deps], seen: Collection[Place]) -> list[NodeI
     lost = [one for one in nodes if one.role == "worker" and home(one) not in seen]
     chosen = ctx.operation.memo.get("remove", [])
     named = {str(server) for server in chosen} if isinstance(chosen, list) else set()
-    there = await still_there(ctx, lost, named)
-    return [
-        NodeInfo(
-            server_id=one.server_id,
-            name=one.name,
-            role="worker",
-            index=one.position,
-            address=one.address,
-            private_address=one.private_address,
-            pool=one.pool,
-        )
-        for one in there
-    ]
+    return [_info(one) for one in await still_there(ctx, lost, named)]
+
+
+def _info(worker: Node) -> NodeInfo:
+    return NodeInfo(
+        server_id=worker.server_id,
+        name=worker.name,
+        role="worker",
+        index=worker.position,
+        address=worker.address,
+        private_address=worker.private_address,
+        pool=worker.pool,
+    )
 
 
 async def shard_stacks(

@@ -43,12 +43,20 @@ async def _leave(ctx: StepContext[Deps], now: Scene) -> Outcome:
     leaving, others = now.masters[-1], now.masters[:-1]
     if waiting := _unwell(ctx, others, f"{leaving.name} was to leave, and stays for now."):
         return waiting
+    told = [one.name for one in now.masters if one.parted == leaving.private_address]
     if ctx.operation.memo.get(LEAVING) != leaving.server_id:
+        if told and not _out_of_patience(ctx, "word"):
+            # Of an earlier change: it may have come back since, and others may have had that address.
+            note = f"{told[0]} has yet to forget that a master of that address left."
+            return Wait(ctx.deps.settings.poll_seconds, note=note, memo=_awaiting("word", ctx))
+        if told:
+            why = f"{told[0]} still says that {leaving.name} has left. Nothing was changed: see that its agent runs."
+            return Broke(why, apply=masters_settled(ctx))
         # Written before anybody is told of it.
         leaver = others[0] if leaving.silent else leaving
         memo = {LEAVING: leaving.server_id, LEAVER: leaver.server_id, **_awaiting(f"leave {leaver.name}")}
         return Wait(0, note=f"{leaving.name} is to take leave of the other masters.", memo=memo)
-    if any(one.parted == leaving.private_address for one in now.masters):
+    if told:
         return Done(memo={TARGET: len(others), **_nothing_awaited()}, note=f"{leaving.name} has left the others.")
     leaver = next((one for one in now.masters if one.server_id == ctx.operation.memo.get(LEAVER)), leaving)
     said = f" It says: {leaver.problem}" if leaver.problem else ""

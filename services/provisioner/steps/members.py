@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 
 from services.provisioner.factory import Deps
 from services.provisioner.steps.broken import NESTED_DEPTH, Broken, broken_members
-from services.provisioner.steps.collect import less, read_outputs
-from shared.db.repositories import operations, stacks
+from services.provisioner.steps.collect import keeping, less, read_outputs
+from shared.db.repositories import past, stacks
+from shared.domain.bay import Node
 from shared.drivers.contract import BayOutputs
 from shared.openstack.heat import HeatClient
 from shared.openstack.stacks import StackResource
@@ -34,10 +35,12 @@ async def look(
     heat: HeatClient,
     resources: Sequence[StackResource] | None = None,
     gone: Collection[str] = frozenset(),
+    others: Collection[Node] = (),
 ) -> Found:
     """What stands and what is broken; `resources` is a listing of `NESTED_DEPTH` for those who have one.
 
-    `gone` are servers that Nova does not have any more, though Heat thinks so: their members are broken.
+    `gone` are servers that Nova does not have any more, though Heat thinks so: their members are broken. `others` are
+    gone too, and of nodegroups that this operation is not about: they stay in the record, and nothing is done to them.
 
     Raises:
         CloudError: Heat does not answer, or its outputs make no sense yet (then it is retryable).
@@ -47,7 +50,9 @@ async def look(
         resources = await heat.resources(stack_id, NESTED_DEPTH)
     async with ctx.deps.engine.connect() as conn:
         nodes = await stacks.nodes_of(conn, ctx.bay.id)
-        chosen = await operations.chosen_in_vain(conn, ctx.bay.id)
-    outputs = less(await read_outputs(ctx, broken_members(resources, nodes, gone).indices), gone)
+        chosen = await past.chosen_in_vain(conn, ctx.bay.id)
+    elsewhere = {node.server_id for node in others}
+    read = await read_outputs(ctx, broken_members(resources, nodes, {*gone, *elsewhere}).indices)
+    outputs = keeping(less(read, {*gone, *elsewhere}), others)
     leaving = chosen - {node.server_id for node in outputs.nodes} | set(gone)
     return Found(outputs, broken_members(resources, nodes, leaving))

@@ -12,6 +12,7 @@ from services.provisioner.steps.group import Group, generation_of
 from shared.db.repositories import nodegroups, stacks
 from shared.db.repositories.nodegroups import Nodegroup
 from shared.db.repositories.stacks import Render
+from shared.domain.bay import Bay
 from shared.domain.errors import InvalidInput
 from shared.drivers.common.shards import pool_of
 from shared.drivers.contract import BayFacts, Role
@@ -28,11 +29,12 @@ async def pool_render(ctx: StepContext[Deps], group: Group) -> Render | Broke:
         return found
     if row is None:
         return Broke(f"The nodegroup {group.name} is gone.")
-    return await _rendered(ctx, row)
+    return await render_for(ctx, ctx.bay, row)
 
 
-async def _rendered(ctx: StepContext[Deps], row: Nodegroup) -> Render | Broke:
-    deps, bay = ctx.deps, ctx.bay
+async def render_for(ctx: StepContext[Deps], bay: Bay, row: Nodegroup | None = None) -> Render | Broke:
+    """What a pool of the bay is made of, as `bay` has it; with `row` as that further group has it."""
+    deps = ctx.deps
     async with deps.engine.connect() as conn:
         ca_pem = await stacks.authority_certificate(conn, bay.id)
         credential = await stacks.credential_of(conn, bay.id)
@@ -53,9 +55,11 @@ async def _rendered(ctx: StepContext[Deps], row: Nodegroup) -> Render | Broke:
     )
     driver = deps.driver(bay)
     try:
-        stack = pool_of(driver.render(of_group(facts, row), secrets_of(credential)))
+        stack = pool_of(driver.render(facts if row is None else of_group(facts, row), secrets_of(credential)))
     except InvalidInput as error:
-        return Broke(f"The {bay.driver} driver refused the nodegroup {row.name}: {error.message}")
+        return Broke(
+            f"The {bay.driver} driver refused the nodegroup {facts.nodegroup if row is None else row.name}: {error.message}"
+        )
     return Render(bay.driver, stack.template, stack.files, stack.environment, stack.parameters)
 
 

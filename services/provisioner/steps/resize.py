@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.provisioner.factory import Deps
 from services.provisioner.steps.broken import Broken
-from services.provisioner.steps.collect import recording, shard_stacks, workers_in
+from services.provisioner.steps.collect import others_gone, recording, shard_stacks, workers_in
 from services.provisioner.steps.create import rotated
 from services.provisioner.steps.follow import lost
 from services.provisioner.steps.gone import MEMO, gone_workers
@@ -23,7 +23,7 @@ from services.provisioner.steps.revive import may_revive
 from services.provisioner.steps.room import shortage, shortage_of_pool
 from services.provisioner.steps.shards import shares_of, stay_and_absent
 from services.provisioner.steps.stall import anew, listen
-from shared.db.repositories import drift, operations, stacks
+from shared.db.repositories import drift, past, stacks
 from shared.domain import names
 from shared.domain.operation import OperationState
 from shared.domain.queue import named_of, node_count_of
@@ -77,7 +77,7 @@ async def _beside(ctx: StepContext[Deps], heat: HeatClient, first: Stack, group:
         note = f"Heat is still busy with something else: {first.status}"
         return Wait(ctx.deps.settings.poll_seconds, note=note)
     async with ctx.deps.engine.connect() as conn:
-        settled = await operations.left_whole(conn, ctx.bay.id, ctx.operation.id)
+        settled = await past.left_whole(conn, ctx.bay.id, ctx.operation.id)
     broken = await _broken(ctx, heat, settled)
     if not isinstance(broken, Broken):
         return broken
@@ -115,6 +115,8 @@ async def _broken(ctx: StepContext[Deps], heat: HeatClient, settled: bool) -> Br
     async with ctx.deps.engine.connect() as conn:
         nodes = await stacks.nodes_of(conn, ctx.bay.id)
     gone = await gone_workers(ctx, nodes)
+    others = others_gone(await group_of(ctx), nodes, gone)
+    gone -= {node.server_id for node in others}
     if not gone and settled:
         return Broken()
     busy = [one.name for one in (await shard_stacks(ctx)).values() if one.phase == "IN_PROGRESS"]
@@ -122,7 +124,7 @@ async def _broken(ctx: StepContext[Deps], heat: HeatClient, settled: bool) -> Br
         return Wait(ctx.deps.settings.poll_seconds, note=f"Heat is still busy with {', '.join(busy)}")
     if orphans := await remove_orphans(ctx, heat):
         return Wait(ctx.deps.settings.poll_seconds, note=orphans)
-    found = await look(ctx, heat, gone=gone)
+    found = await look(ctx, heat, gone=gone, others=others)
     return await _catch_up(ctx, found, gone) or found.broken
 
 
@@ -144,9 +146,18 @@ async def _refusal(ctx: StepContext[Deps], heat: HeatClient, group: Group, stack
     stay, absent = stay_and_absent(here, share.remove)
     absent = sorted({*absent, *broken.indices}, key=int)
     changes = await heat.preview_update(stack.id, parameters=await _parameters(ctx, stay, absent))
-    return harm(changes, len(share.remove), broken) or await shortage(
-        ctx, workers=node_count_of(ctx.operation.request), standing=await _standing(ctx, group)
-    )
+    return harm(changes, len(share.remove), broken) or await _shortage(ctx, group)
+
+
+async def _shortage(ctx: StepContext[Deps], group: Group) -> str | None:
+    """What the nodes that come lack; they are made of what the group's newest pool is made of."""
+    wanted, standing = node_count_of(ctx.operation.request), await _standing(ctx, group)
+    if not group.newest:
+        return await shortage(ctx, workers=wanted, standing=standing)
+    render = await pool_render(ctx, group)
+    if isinstance(render, Broke):
+        return render.reason
+    return await shortage_of_pool(ctx, render, standing=standing, workers=wanted)
 
 
 async def _update(ctx: StepContext[Deps], heat: HeatClient, stack: Stack, broken: Broken) -> None:
@@ -182,7 +193,7 @@ async def _settled(ctx: StepContext[Deps], stack: Stack) -> bool:
     async with ctx.deps.engine.connect() as conn:
         if await drift.seen(conn, ctx.bay.id) not in (None, stack.seen):
             return False  # somebody else has changed it since
-        return await operations.state_of(conn, marked) in (OperationState.DONE, None) and await operations.left_whole(
+        return await past.state_of(conn, marked) in (OperationState.DONE, None) and await past.left_whole(
             conn, ctx.bay.id, ctx.operation.id
         )
 

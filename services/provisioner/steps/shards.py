@@ -20,7 +20,7 @@ from services.provisioner.steps.reasons import awaited, stack_failed
 from services.provisioner.steps.rehearsal import harm
 from services.provisioner.steps.revive import go_on
 from services.provisioner.steps.stall import listen
-from shared.db.repositories import operations, stacks
+from shared.db.repositories import past, stacks
 from shared.domain import names
 from shared.domain.bay import Node
 from shared.domain.errors import CloudError
@@ -154,7 +154,7 @@ async def _change(ctx: StepContext[Deps], shard: Place, share: Share, standing: 
     heat = ctx.deps.project(ctx.bay).heat
     async with ctx.deps.engine.connect() as conn:
         nodes = [one for one in await stacks.nodes_of(conn, ctx.bay.id) if home(one) == shard]
-        chosen = await operations.chosen_in_vain(conn, ctx.bay.id)
+        chosen = await past.chosen_in_vain(conn, ctx.bay.id)
     leaving = chosen - {node.server_id for node in nodes} | known_gone(ctx)
     broken = broken_members(await heat.resources(standing.id, NESTED_DEPTH), nodes, leaving)
     stay, absent = stay_and_absent(nodes, share.remove)

@@ -22,6 +22,7 @@ from shared.domain.errors import CloudError, InvalidInput
 from shared.domain.labels import rules_of
 from shared.domain.scaling_labels import DRAIN_ON_TIMEOUT, DRAIN_TIMEOUT
 from shared.drivers.common.labels import checked
+from shared.runtime import failpoint
 from shared.worker.outcome import Broke, Done, Outcome, StepContext, Wait
 
 PASS_SECONDS: Final = 3.0
@@ -101,6 +102,7 @@ async def drain_pass(ctx: StepContext[Deps], servers: Collection[str], terms: Te
         if elapsed is None:
             await conn.rollback()
             return Wait(PASS_SECONDS * ctx.deps.settings.time_scale, note=_SWEPT)
+    failpoint.hit("scaler:drain_noted")
     if terms.seconds == 0:
         return Done(note=f"Not drained: label {DRAIN_TIMEOUT} is 0.")
     reached = ctx.operation.memo.get(REACHED) is True
@@ -137,6 +139,7 @@ async def _go_through(ctx: StepContext[Deps], coe: Coe, look: Look, nodes: Seque
     found = {node.server_id: one for node in nodes if (one := look.find(node)) is not None}
     await ctx.guard()
     await coe.close_nodes(list(found.values()), mark_of(ctx.bay))
+    failpoint.hit("scaler:nodes_closed")
     ready = [one for one in found.values() if one.ready]
     return Pass(look, found, await coe.drain(ready, force=force) if ready else [])
 
@@ -145,6 +148,7 @@ async def _give_up(ctx: StepContext[Deps], coe: Coe, nodes: Sequence[Node], done
     """Open the nodes again, now if that can be and else by the sweep, and tell what stood in the way."""
     try:
         await coe.open_nodes(list(done.nodes.values()), mark_of(ctx.bay))
+        failpoint.hit("scaler:given_up")
     except CloudError:
         return Broke(f"{why} {_KEPT}", faults=_faults(done))
     servers = [node.server_id for node in nodes]

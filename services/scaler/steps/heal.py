@@ -30,7 +30,7 @@ async def watch_rebooted(ctx: StepContext[Deps]) -> Outcome:
         return Done(memo={RECOVERED: True}, note=f"{node.name} is well again.")
     if waited < PATIENCE * scale:
         return Wait(min(LOOKS, PATIENCE - waited / scale) * scale, note=f"{node.name} was restarted.")
-    why = f"{node.name} did not become well within {PATIENCE / 60:.0f} minutes of its restart"
+    why = f"{node.name} did not become well within {PATIENCE / 60:g} minutes of its restart"
     if node.role == "master":
         return Broke(f"{why}. It is a master, which is not replaced: it has to be repaired by hand.")
     return Done(note=f"{why}: it is replaced.")

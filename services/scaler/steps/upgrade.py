@@ -1,16 +1,83 @@
-"""The scaler's part of an upgrade."""
+"""The scaler's part of an upgrade: the new nodes are well before the old ones are drained."""
 
 from __future__ import annotations
 
-from services.scaler.factory import Deps
-from shared.worker.outcome import Broke, Outcome, StepContext
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from services.scaler.factory import Deps, ours
+from services.scaler.steps.drain import TRIES, TRY_SECONDS, drain_leaving
+from services.scaler.steps.plan import REACHED, number_in
+from shared.coe.port import Look
+from shared.db.repositories import stacks
+from shared.domain.bay import Node
+from shared.domain.errors import CloudError
+from shared.domain.queue import nodegroup_of
+from shared.domain.upgrade import POOL, read_batch
+from shared.worker.outcome import Broke, Done, Outcome, StepContext, Wait
+
+SETTLE_SECONDS: Final = 600.0
+"""How long new nodes may take to be ready, after Heat has made them."""
+LOOKS: Final = 5.0
+"""Seconds between two looks."""
+_SINCE: Final = "settling_since"
+_TRIES: Final = "settle_tries"
+_SHOWN: Final = 3
+_AGAIN: Final = "Nothing was drained. See to them, and ask for the same upgrade again."
 
 
 async def settle_new(ctx: StepContext[Deps]) -> Outcome:
-    """Wait for the new nodes to be well."""
-    return Broke("Upgrades are not supported yet.")
+    """Wait until the bay's engine has every node of the new pool, ready and open for work."""
+    if (why := ctx.deps.access.unreachable(ctx.bay)) is not None:
+        return Done(note=f"Heat says that the new nodes are up; the bay was not asked: {why}")
+    async with ctx.deps.engine.connect() as conn:
+        nodes = await stacks.nodes_of(conn, ctx.bay.id, nodegroup_of(ctx.operation.request))
+    new = [node for node in nodes if node.pool == ctx.operation.memo.get(POOL)]
+    try:
+        async with ctx.deps.turn(ctx.bay) as coe:
+            look = await coe.look()
+    except CloudError as error:
+        if ours(error):
+            raise
+        return _unanswered(ctx, error)
+    if not (unwell := _unwell(look, new)):
+        return Done(memo={REACHED: True, _SINCE: None, _TRIES: 0}, note=f"{len(new)} new nodes are ready.")
+    return _later(ctx, f"Not ready yet: {unwell}.", {REACHED: True})
+
+
+def _unanswered(ctx: StepContext[Deps], error: CloudError) -> Outcome:
+    """The engine does not answer: one that never did in this operation is taken as it is (docs/decisions/0017)."""
+    tries = number_in(ctx, _TRIES) + 1
+    if ctx.operation.memo.get(REACHED) is True:
+        return _later(ctx, error.message, {})
+    if error.retryable and tries < TRIES:
+        note = f"{error.message} Trying again to reach the bay."
+        return Wait(TRY_SECONDS * ctx.deps.settings.time_scale, note=note, memo={_TRIES: tries})
+    return Done(memo={_TRIES: 0}, note=f"Heat says that the new nodes are up; the bay did not: {error.message}")
+
+
+def _later(ctx: StepContext[Deps], note: str, memo: dict[str, object]) -> Outcome:
+    now, scale, since = datetime.now(UTC).timestamp(), ctx.deps.settings.time_scale, ctx.operation.memo.get(_SINCE)
+    began = float(since) if isinstance(since, int | float) else now
+    if now - began >= SETTLE_SECONDS * scale:
+        return Broke(f"The new nodes did not become ready within {SETTLE_SECONDS / 60:.0f} minutes. {note} {_AGAIN}")
+    return Wait(LOOKS * scale, note=note, memo={**memo, _SINCE: began})
+
+
+def _unwell(look: Look, nodes: Sequence[Node]) -> str:
+    """Those that are not ready, and why; empty when all are."""
+    seen = [(node, look.find(node)) for node in nodes]
+    said = [
+        f"{node.name} ({'unknown to the bay' if one is None else one.problem or 'not ready'})"
+        for node, one in seen
+        if one is None or not one.ready
+    ]
+    more = [f"and {len(said) - _SHOWN} more"] if len(said) > _SHOWN else []
+    return ", ".join([*said[:_SHOWN], *more])
 
 
 async def drain_replaced(ctx: StepContext[Deps]) -> Outcome:
-    """Move the work away from the nodes that are replaced."""
-    return Broke("Upgrades are not supported yet.")
+    """Move the work away from the nodes that are replaced, as from nodes that leave by a resize."""
+    batch = read_batch(ctx.operation.memo)
+    return Done() if batch is None or not batch.leave else await drain_leaving(ctx)

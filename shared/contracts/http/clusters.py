@@ -76,6 +76,25 @@ class ClusterUpgrade(WireBody):
     """The group, by uuid or name; absent: the two default ones."""
 
 
+class UpgradePreview(BaseModel):
+    """Answer of POST /v1/clusters/{cluster}/actions/upgrade?dry_run=true; nothing was changed. Not in Magnum."""
+
+    cluster_template: str
+    nodegroup: str
+    node_count: int
+    """How many nodes the group has all the time, but for the new ones of one batch."""
+    max_batch_size: int
+    batches: list[list[str]]
+    """Names of the nodes that would be replaced, in that order."""
+    changes: dict[str, dict[str, Any]]
+    """What new nodes have otherwise: by name, what is (`from`) and what would be (`to`)."""
+    version: dict[str, str]
+    """The engine's release by its label, before and after, and whether they go together."""
+    masters: str
+    """What becomes of them."""
+    warnings: list[str]
+
+
 class ClusterBrief(BaseModel):
     """An item of GET /v1/clusters."""
 

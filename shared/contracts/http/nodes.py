@@ -96,4 +96,4 @@ class NodeReport(WireBody):
     problem: Annotated[str | None, Field(max_length=500)] = None
     """Why it has not done what is wanted of it."""
     next_within: Annotated[int, Field(ge=30, le=3600)] = OLD_AGENT
-    """Seconds within which it reports again; it counts as silent a minute later."""
+    """Seconds within which it reports again; it counts as silent 90 s after that."""

@@ -125,8 +125,23 @@ async def tell_obstacle(conn: AsyncConnection, bay_id: UUID, reason: str, operat
     await _remember(conn, bay_id, OBSTACLE, status, BayStatus(status), reason, operation_id)
 
 
+async def note(conn: AsyncConnection, bay_id: UUID, event: str, reason: str, operation_id: UUID | None) -> None:
+    """Record what moves nothing and people should know: a line of the history. The caller holds the bay's lock."""
+    status = await conn.scalar(select(bays.c.status).where(bays.c.id == bay_id))
+    if status is not None:
+        await _remember(conn, bay_id, event, status, BayStatus(status), reason, operation_id)
+
+
 OBSTACLE = "obstacle passed over"
 """What the history calls it; it is no event of the state table, since nothing moves."""
+
+
+async def set_template(
+    conn: AsyncConnection, bay_id: UUID, *, baymodel_id: str, spec: Mapping[str, object], labels: Mapping[str, object]
+) -> None:
+    """What the bay is made of after an upgrade; `labels` are its columns about labels by name."""
+    values = {"baymodel_id": UUID(baymodel_id), "spec": dict(spec), "updated_at": func.now(), **labels}
+    await conn.execute(update(bays).where(bays.c.id == bay_id).values(values))
 
 
 async def set_counts(conn: AsyncConnection, bay_id: UUID, *, node_count: int) -> None:

@@ -1,8 +1,9 @@
 """How every node is, by what its agent reports, and what has changed about that since somebody looked last.
 
-A node that reports is as well as it says. One that is late, by `GRACE` over what it promised itself, is silent, and a
-silent node is not well while others of its bay are heard. Where nobody of a bay is heard the reports say nothing about
-its nodes: the engine's own API is asked then (services/scaler/health_pull.py), and so it is for bays without agents.
+A node that reports is as well as it says. One that is late, by `GRACE` over what it promised itself, is not well, if
+others of its bay are heard, and if what keeps us from hearing it is not on our side (shared.domain.healing). Where
+nobody of a bay is heard the reports say nothing about its nodes, only that they are silent: the engine's own API is
+asked then (services/scaler/health_pull.py), and so it is for bays without agents.
 What the cloud says of a server counts in any case. While an operation changes a bay's nodes nobody becomes silent.
 
 `find` is one statement for all bays, however many: it joins the three small tables of nodes once, and looks closer only
@@ -28,13 +29,18 @@ from shared.domain.health import NodeHealth
 
 _IDS: Final = bindparam("ids", type_=ARRAY(PG_UUID(as_uuid=True)))
 
-# `late` of a node that never reported counts from when it was recorded, which is after its boot.
+# `late` of a node that never reported counts from when it was recorded, which is after its boot. Who is silent needs a
+# witness: somebody's report after that, so old that all who did not get through with theirs have tried again since.
 _JUDGED: Final = f"""
     seen AS (
-        SELECT n.bay_id, n.server_id, n.name, n.role, n.created_at, r.healthy, r.problem, r.units, r.reported_at,
-            coalesce(r.reported_at, n.created_at)
-                <= now() - make_interval(secs => coalesce(r.next_within, {OLD_AGENT}) + {GRACE}) AS late
-        FROM nodes n LEFT JOIN node_reports r ON r.bay_id = n.bay_id AND r.server_id = n.server_id
+        SELECT n.bay_id, n.server_id, n.name, n.role, r.healthy, r.problem, r.units, r.reported_at, promise.*,
+            promise.until <= now() - interval '{GRACE} s' AS late
+        FROM nodes n
+        LEFT JOIN node_reports r ON r.bay_id = n.bay_id AND r.server_id = n.server_id
+        CROSS JOIN LATERAL (
+            SELECT coalesce(r.reported_at, n.created_at) AS last,
+                coalesce(r.reported_at, n.created_at) + coalesce(r.next_within, {OLD_AGENT}) * interval '1 s' AS until
+        ) promise
         WHERE {{only}}
     ),
     bay AS (
@@ -46,25 +52,32 @@ _JUDGED: Final = f"""
         FROM seen s
         JOIN bay ON bay.bay_id = s.bay_id
         JOIN bays b ON b.id = s.bay_id
-        LEFT JOIN operations o ON o.bay_id = s.bay_id AND o.state = 'active'
-            AND o.kind NOT LIKE 'rotate%'
+        LEFT JOIN node_health was ON was.bay_id = s.bay_id AND was.server_id = s.server_id
         CROSS JOIN LATERAL (
             SELECT b.health_status_reason ->> ('cloud.server.' || s.name) AS cloud,
-                s.late AND bay.heard AND o.id IS NULL AS silent
+                s.late AND NOT EXISTS (
+                    SELECT FROM operations o
+                    WHERE o.bay_id = s.bay_id AND o.state = 'active' AND o.kind NOT LIKE 'rotate%'
+                ) AS late
         ) said
         CROSS JOIN LATERAL (
-            SELECT false AS healthy, said.cloud AS problem, false AS silent WHERE said.cloud IS NOT NULL
+            SELECT false AS healthy, said.cloud AS problem, said.late AS silent WHERE said.cloud IS NOT NULL
             UNION ALL
             SELECT false, 'its agent has been silent since '
-                || to_char(coalesce(s.reported_at, s.created_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC',
-                true
-            WHERE said.cloud IS NULL AND said.silent
+                || to_char(s.last AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC', true
+            WHERE said.cloud IS NULL AND said.late AND bay.heard AND s.until <= (
+                SELECT max(reported_at) FROM node_reports WHERE reported_at <= now() - interval '{GRACE} s'
+            )
             UNION ALL
             SELECT s.healthy, CASE WHEN NOT s.healthy THEN coalesce(s.problem, (
                 SELECT string_agg(key || ' is ' || value, ', ' ORDER BY key) FROM jsonb_each_text(s.units)
                 WHERE value <> 'active'
             ), 'its agent says so') END, false
             WHERE said.cloud IS NULL AND s.healthy IS NOT NULL AND NOT s.late
+            UNION ALL
+            SELECT was.healthy, was.problem, true
+            WHERE said.cloud IS NULL AND said.late AND NOT bay.heard AND was.server_id IS NOT NULL
+                AND s.reported_at IS NOT NULL
         ) verdict
         WHERE b.wanted = 'present' AND b.status IN ('CREATE_COMPLETE', 'UPDATE_COMPLETE', 'UPDATE_FAILED',
             'UPDATE_IN_PROGRESS')
@@ -154,8 +167,10 @@ _FIND: Final = text(f"""
         FROM nodes n
         FULL JOIN node_health h ON h.bay_id = n.bay_id AND h.server_id = n.server_id
         LEFT JOIN node_reports r ON r.bay_id = n.bay_id AND r.server_id = n.server_id
-        WHERE (h.healthy AND r.healthy AND r.reported_at + (r.next_within + {GRACE}) * interval '1 s' > now())
-            IS NOT TRUE
+        WHERE (
+            h.healthy AND NOT h.silent AND r.healthy
+            AND r.reported_at + (r.next_within + {GRACE}) * interval '1 s' > now()
+        ) IS NOT TRUE
         UNION
         SELECT id FROM bays WHERE cloud_ill
         UNION
@@ -207,10 +222,11 @@ _WRITE: Final = text(f"""
 """).bindparams(_IDS)  # noqa: S608 - made of constants
 _PULLED: Final = text(f"""
     INSERT INTO node_health AS h (bay_id, server_id, healthy, problem, silent)
-    SELECT :bay, n.server_id, said.problem IS NULL, said.problem, false
+    SELECT :bay, n.server_id, said.problem IS NULL, said.problem, coalesce(was.silent, false)
     FROM unnest(CAST(:servers AS text[]), CAST(:problems AS text[])) AS said(server_id, problem)
     JOIN nodes n ON n.bay_id = :bay AND n.server_id = said.server_id
     JOIN bays b ON b.id = :bay AND NOT b.health_status_reason ? ('cloud.server.' || n.name)
+    LEFT JOIN node_health was ON was.bay_id = :bay AND was.server_id = n.server_id
     {_TAKE_OVER}
 """)  # noqa: S608 - made of constants
 _STANDING: Final = text(f"""

@@ -128,6 +128,12 @@ async def set_count(conn: AsyncConnection, bay_id: UUID, name: str, node_count: 
     await conn.execute(update(nodegroups).where(*mine).values(node_count=node_count, updated_at=func.now()))
 
 
+async def set_made_of(conn: AsyncConnection, bay_id: UUID, name: str, columns: Mapping[str, object]) -> None:
+    """What a further group's nodes are made of after an upgrade."""
+    mine = (nodegroups.c.bay_id == bay_id, nodegroups.c.name == name)
+    await conn.execute(update(nodegroups).where(*mine).values(updated_at=func.now(), **columns))
+
+
 async def remove_gone(conn: AsyncConnection, bay_id: UUID, name: str) -> None:
     """Forget a group that its owner deleted, with its pools, now that it has no node; another one is left alone."""
     mine = (nodegroups.c.bay_id == bay_id, nodegroups.c.name == name, nodegroups.c.wanted == GONE)

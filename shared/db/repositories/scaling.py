@@ -205,7 +205,8 @@ _BEGIN: Final = text(
     """
     INSERT INTO bay_checks (bay_id, what, every_seconds, next_at)
     SELECT b.id, 'scale', CAST(:every AS int), now() + random() * make_interval(secs => CAST(:every AS int))
-    FROM bays b LEFT JOIN scaling_policies p ON p.bay_id = b.id
+    FROM (SELECT id FROM bays WHERE labels ? 'auto_scaling_enabled' UNION SELECT bay_id FROM scaling_policies) a
+    JOIN bays b ON b.id = a.id LEFT JOIN scaling_policies p ON p.bay_id = b.id
     WHERE b.wanted = 'present' AND (CAST(:bay AS uuid) IS NULL OR b.id = CAST(:bay AS uuid))
       AND lower(coalesce(p.policy->>'enabled', b.labels->>'auto_scaling_enabled', '')) = ANY (
           ARRAY['true', '1', 'yes', 'on', 't', 'y'])

@@ -20,9 +20,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from shared.db.repositories.authorities import Authority
 from shared.db.repositories.sign_requests import REPEAT_WITHIN, CertificateState, SignRequest, SignState
 from shared.db.tables import certificates, sign_requests
+from shared.domain import client_profiles
 
 KEPT: Final = timedelta(days=1)
-"""How long a decided request stays; its certificate and the trail stay with the bay."""
+"""How long a decided request stays, and a certificate of the scaler that has ended; other certificates and the trail
+stay with the bay."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ _HAS_INTENT = exists().where(
 )
 # Written out, because the planner takes a partial index only for a condition that it sees.
 _PENDING = text("sign_requests.state = 'pending'")
+_SCALERS = text(f"certificates.profile = '{client_profiles.SCALER}'")
 _DECIDED = text("sign_requests.state <> 'pending' AND sign_requests.attestation_id IS NULL")
 
 
@@ -346,8 +349,9 @@ async def expire_overdue(conn: AsyncConnection, limit: int) -> int:
 
 
 async def prune(conn: AsyncConnection, limit: int) -> int:
-    """Remove up to `limit` people's requests that were decided and are a day old; how many. Nodes' stay with their
-    attestation."""
+    """Remove up to `limit` people's requests that were decided and are a day old, and as many of our scaler's
+    certificates that ended a day ago, of which each bay has one an hour; how many. Nodes' requests stay with their
+    attestation, and what was issued to whom stays in the audit trail."""
     old = (
         select(sign_requests.c.id)
         .where(_DECIDED, sign_requests.c.created_at < func.now() - KEPT)
@@ -355,8 +359,16 @@ async def prune(conn: AsyncConnection, limit: int) -> int:
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
+    ended = (
+        select(certificates.c.id)
+        .where(_SCALERS, certificates.c.not_after < func.now() - KEPT)
+        .order_by(certificates.c.not_after)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
     gone = await conn.execute(delete(sign_requests).where(sign_requests.c.id.in_(old)))
-    return gone.rowcount
+    away = await conn.execute(delete(certificates).where(certificates.c.id.in_(ended)))
+    return gone.rowcount + away.rowcount
 
 
 def _certificate(row: RowMapping) -> Certificate:

@@ -171,7 +171,7 @@ report() {
             parted: (if $parted == "" then null else $parted end),
             problem: (if $problem == "" then null else $problem end)}' \
             >"$WORK/report"
-    case $(as_node PUT "$JB_API_URL/nodes/self" "$WORK/report") in 2??) ;; *) log "report not taken" ;; esac
+    case $(as_node PUT "$JB_API_URL/nodes/self" "$WORK/report") in 2??) ;; *) log "report not taken" && touch "$WORK/away" ;; esac
 }
 
 # What ended a look, in one line.
@@ -220,8 +220,9 @@ during_operation() {
     return 1
 }
 
-# Up to 1 min, so that the nodes of a bay do not come together: with the timer's 3 min this is what a report promises.
-scatter() { [ -n "${JEROBOAM_NOW:-}" ] || sleep $(($(od -An -N2 -tu2 /dev/urandom) % 60)); }
+# Up to 30 s, so that the nodes of a bay do not come together: with the timer's 3 min and a run's own time this is what a
+# report promises. Who is not heard in time is restarted, so one whom nobody heard tries again at once.
+scatter() { [ -n "${JEROBOAM_NOW:-}" ] || sleep $(($(od -An -N2 -tu2 /dev/urandom) % 30)); }
 
 # The timer fires 3 min after the last run. While others wait for this node it looks again and again, for 15 min at most:
 # the unit's own limit is 30, and a look that waits in vain for everything may take the other half.
@@ -238,8 +239,8 @@ run() {
         wait $! || code=1
         [ "$code" = 0 ] || problem=$(trouble)
         [ -e "$WORK/away" ] || report "$problem"
-        during_operation "$WORK/wanted" "$STATE/wanted.json" || break
-        [ ! -e "$WORK/away" ] || scatter # the operation may be over since, and all of them wait for the API
+        [ -e "$WORK/away" ] || during_operation "$WORK/wanted" "$STATE/wanted.json" || break
+        [ ! -e "$WORK/away" ] || scatter # all of them wait for the API
         sleep "${JEROBOAM_AGAIN:-15}"
         [ "$(date +%s)" -lt "$end" ] || break
     done

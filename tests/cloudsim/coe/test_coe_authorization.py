@@ -36,13 +36,13 @@ async def test_the_scaler_is_refused_everything_else(tmp_path: Path) -> None:
                 assert (await client.get(allowed)).status_code == 200, allowed
             for refused in ("/api/v1/secrets", "/apis/apps/v1/deployments", "/metrics", "/api"):
                 assert (await client.get(refused)).status_code == 403, refused
-            told = (await client.delete(path)).json()
+            told = (await client.patch(path, json={})).json()
             eviction = {"metadata": {"name": pod}}
             evicted = await client.post(f"{path}/eviction", json=eviction)
             assert evicted.status_code == 201, evicted.text
         assert (told["code"], told["reason"], told["details"]) == (403, "Forbidden", {"name": pod, "kind": "pods"})
         assert told["message"] == (
-            f'pods "{pod}" is forbidden: User "jeroboam-scaler" cannot delete resource "pods" in API group "" '
+            f'pods "{pod}" is forbidden: User "jeroboam-scaler" cannot patch resource "pods" in API group "" '
             'in the namespace "default"'
         )
 

@@ -284,6 +284,10 @@ async def test_workloads_are_made_scaled_and_deleted_over_the_api(bay: Any, clie
     path = "/apis/apps/v1/namespaces/default/statefulsets"
     assert (await client.post(path, json=body)).status_code == 201
     assert (await client.post(path, json=body)).json()["reason"] == "AlreadyExists"
+    wrong: list[dict[str, Any]] = [{"replicas": 1}, {"replicas": -1, "template": template}, {"template": {"spec": {}}}]
+    for broken in wrong:
+        answer = await client.post(path, json={"metadata": {"name": "no"}, "spec": broken})
+        assert (answer.status_code, answer.json()["reason"]) == (422, "Invalid")
     assert [pod["name"] for pod in bay.engine.pods("default")] == ["db-0", "db-1"]
     scaled = await client.put(f"{path}/db/scale", json={"spec": {"replicas": 1}})
     assert scaled.json()["spec"] == {"replicas": 1}

@@ -3,9 +3,10 @@
 GRANT INSERT ON operations, operation_steps TO jb_scaler;
 GRANT UPDATE (node_count, health_status, health_status_reason) ON bays TO jb_scaler;
 GRANT UPDATE (master_count, pools_made) ON bays TO jb_api;
-GRANT UPDATE (master_count, pools_made, generation, baymodel_id, spec) ON bays TO jb_provisioner;
+GRANT UPDATE (master_count, pools_made, generation, baymodel_id, spec, labels, labels_added, labels_overridden, labels_skipped)
+    ON bays TO jb_provisioner;
 GRANT UPDATE (node_count, updated_at) ON nodegroups TO jb_scaler;
-GRANT UPDATE (node_count, updated_at), DELETE ON nodegroups TO jb_provisioner;
+GRANT UPDATE (node_count, image_id, labels, updated_at), DELETE ON nodegroups TO jb_provisioner;
 
 -- The scaler's way to a client certificate is the ordinary one.
 GRANT SELECT, INSERT ON sign_requests TO jb_scaler;

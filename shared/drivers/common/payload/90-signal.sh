@@ -12,6 +12,9 @@ check() (
     # The driver's own look: does what runs here also answer?
     sh /etc/jeroboam/check-node || fail "$(cat "$JB_STATE/check-error" 2>/dev/null || echo 'the node check failed')"
     if [ "$JB_TLS" = true ]; then
+        # Others may wait for a master: its first report does not wait for its turn among all the nodes.
+        [ "$JB_ROLE" != master ] || [ -e "$JB_STATE/wanted.json" ] ||
+            echo '{"operation_active": true}' >"$JB_STATE/wanted.json"
         start_unit jeroboam-agent.timer
     fi
 )
