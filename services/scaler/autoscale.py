@@ -41,7 +41,7 @@ from shared.worker.app import Background
 
 _log = structlog.get_logger()
 
-AT_ONCE: Final = 32
+AT_ONCE: Final = 64
 LOOK_SECONDS: Final = 12.0
 """How long a look may take in all, certificate and answer; less than the 15 s after which others would feel it."""
 RAREST: Final = 600

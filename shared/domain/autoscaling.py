@@ -33,6 +33,8 @@ SLACK: Final = 0.05
 _BLIND_TOLD: Final = 3
 """Looks in a row that failed until people are told."""
 _MOST_REGRETS: Final = 3
+_LARGEST_SHARE: Final = 1000.0
+"""No engine puts a thousand times as much on a node as the node has."""
 _TINY: Final = 1e-9
 _NOT_STUCK: Final[Mapping[str, Any]] = {"stuck_since": None, "tried": 0}
 
@@ -101,7 +103,8 @@ class Load:
     def sound(self) -> bool:
         """Whether it can be true."""
         counts = (self.ready, self.nodes, self.idle, self.spare, self.more)
-        return min(counts) >= 0 and self.ready <= self.nodes and Amount(self.cpu, self.memory).sound
+        shares = Amount(self.cpu, self.memory)
+        return min(counts) >= 0 and self.ready <= self.nodes and shares.sound and max(shares) <= _LARGEST_SHARE
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,10 @@ DEFAULTS: Final[Mapping[str, int]] = {
     "scale_out_step": 30,
     "scale_in_step": 10,
 }
-"""What holds where nobody said anything, as benchmarks/autoscale.py found it; `max_node_count` is one more than the bay was made with, as in Magnum."""
+"""What holds where nobody said anything, as benchmarks/autoscale.py found it good.
+
+`max_node_count` is one more than the bay was made with, as in Magnum.
+"""
 
 _LABELS: Final = {ENABLED: AUTO_SCALING, LEAST: MIN_NODES, MOST: MAX_NODES}
 _TRUE: Final = frozenset({"true", "1", "yes", "on", "t", "y"})

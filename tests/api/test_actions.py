@@ -12,7 +12,6 @@ import httpx
 import pytest
 
 from shared.domain.bay_state import BayStatus
-from shared.domain.operation import FLOWS, OperationKind
 from shared.domain.queue import MOST_QUEUED
 from tests.api.harness import System, database, detail, running
 from tests.api.made import cluster, put, request_of, shown, template, workers
@@ -39,10 +38,7 @@ GATES = [
         *("upgrade", {"cluster_template": "own"}, "7", 400),
         "Cluster upgrade is not supported in the provided microversion.",
     ),
-    *(
-        ("upgrade", {"cluster_template": "own"}, version, 400, "Upgrade is not supported by this driver.")
-        for version in ("8", "14")
-    ),
+    *(("upgrade", {"cluster_template": "own"}, version, 202, "") for version in ("8", "14")),
 ]
 
 
@@ -59,7 +55,7 @@ async def test_gates(
     assert answer.status_code == status
     if status == 202:
         assert answer.json() == {"uuid": uuid}
-        assert shown(system, uuid)["node_count"] == body["node_count"]
+        assert shown(system, uuid)["node_count"] == body.get("node_count", 1)
     else:
         assert detail(answer) == sentence
         assert shown(system, uuid)["status"] == "CREATE_COMPLETE"
@@ -217,20 +213,6 @@ def test_missing_cluster(system: System) -> None:
         assert other.status_code == 404
 
 
-async def test_templates_that_do_not_fit(system: System) -> None:
-    uuid = cluster(system)
-    await put(system, uuid, "CREATE_COMPLETE")
-    assert act(system, uuid, "upgrade", {"cluster_template": "zzz"}).status_code == 404
-    for name in ("default-master", "default-worker"):
-        good = {"cluster_template": template(system)["uuid"], "nodegroup": name, "max_batch_size": None}
-        assert detail(act(system, uuid, "upgrade", good)) == "Upgrade is not supported by this driver."
-    assert act(system, uuid, "upgrade", {**good, "nodegroup": "nope"}).status_code == 404
-    other = template(system, tls_disabled=True)
-    answer = act(system, uuid, "upgrade", {"cluster_template": other["uuid"]})
-    assert answer.status_code == 409
-    assert detail(answer).startswith("Cluster Template is not valid for upgrade: its tls_disabled is True")
-
-
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
 def test_actions_that_there_are_not(system: System, method: str) -> None:
     for action in ("explode", "resize/now") if method == "POST" else ("explode", "resize", "upgrade"):
@@ -315,11 +297,6 @@ async def test_of_two_patches_at_once_one_wins_where_they_are_refused(strict: Sy
         *(asyncio.to_thread(strict.call, "PATCH", f"/v1/clusters/{uuid}", patch) for patch in patches)
     )
     assert sorted(answer.status_code for answer in answers) == [202, 400, 400]
-
-
-def test_kinds_without_a_flow_are_refused(system: System) -> None:
-    """Those that have a door; the others have none yet."""
-    assert OperationKind.UPGRADE not in FLOWS, "then the gates above are to say something else"
 
 
 # the project's quotas in the cloud

@@ -19,7 +19,6 @@ from tests.clients.support.coes import IMAGES, needs_driver
 from tests.clients.support.shell import Clients
 
 TEMPLATE = "--coe kubernetes --image fedora-21-atomic-5 --external-network public --flavor m1.small"
-UNSUPPORTED = "is not supported by this driver"
 
 
 @pytest.fixture(scope="module", params=["m411", "v500"])
@@ -231,20 +230,14 @@ def test_refusals(client: str, cluster: str, clients: Clients, command: str, cod
     assert re.search(sentence, said.all, re.DOTALL), str(said)
 
 
-NOT_YET = [
-    "cluster upgrade {cluster} {cluster}-template",
-]
-
-
-@pytest.mark.parametrize("command", NOT_YET)
-def test_what_no_driver_does_yet_is_refused(
-    client: str, cluster: str, clients: Clients, cloud: Cloud, command: str
-) -> None:
-    """With a sentence, and the cluster is what it was: nothing is accepted that nobody would carry out."""
-    said = clients.run(client, f"openstack coe {command.format(cluster=cluster)}")
-    assert UNSUPPORTED in said.all, str(said)
-    assert "(HTTP 400)" in said.all, str(said)
-    assert cloud.show(cluster)["status"] in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}
+@pytest.mark.parametrize("client", ["v500"], indirect=True, scope="module")
+def test_a_cluster_is_upgraded(client: str, cluster: str, clients: Clients, cloud: Cloud) -> None:
+    """To its own template: all workers are made anew."""
+    leaving = _worker(cloud, cluster)
+    said = clients.ok(client, f"openstack coe cluster upgrade {cluster} {cluster}-template --nodegroup default-worker")
+    assert "accepted" in said.all, str(said)
+    assert cloud.settled(cluster) == "UPDATE_COMPLETE"
+    assert leaving not in {server["id"] for server in cloud.control("/state?kind=server")["records"]["server"]}
 
 
 OPTIONS_OF_500 = [

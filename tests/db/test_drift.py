@@ -153,7 +153,10 @@ async def test_a_change_that_does_no_harm_leaves_the_health_as_it_is(place: Plac
 
 async def test_what_a_healer_found_unhealthy_itself_is_not_taken_back(place: Place) -> None:
     (bay,) = await place.bays(1)
-    await place.admin.execute("UPDATE bays SET health_status = 'UNHEALTHY', health_status_reason = '{\"api\": \"no\"}'")
+    await place.admin.execute(
+        "UPDATE bays SET health_status = 'UNHEALTHY', coe_health = 'UNHEALTHY', "
+        "health_status_reason = '{\"api\": \"no\"}'"
+    )
     assert await place.tell(bay, {}, ill=False) == ("UNHEALTHY", {"api": "no"})
 
 

@@ -53,7 +53,7 @@ MAY: dict[str, dict[str, str]] = {
 
 # What a partial right must not cover.
 FORBIDDEN_COLUMNS = {
-    ("jb_provisioner", "UPDATE", "bays"): {"id", "project_id", "wanted", "forced", "driver", "labels"},
+    ("jb_provisioner", "UPDATE", "bays"): {"id", "project_id", "wanted", "forced", "driver"},
     ("jb_certs", "UPDATE", "bays"): {"wanted", "forced", "node_count", "stack_id", "spec"},
     ("jb_scaler", "UPDATE", "bays"): {"wanted", "forced", "master_count", "stack_id", "spec"},
     ("jb_scaler", "UPDATE", "nodegroups"): {"id", "bay_id", "name", "min_node_count", "max_node_count", "wanted"},

@@ -137,11 +137,12 @@ def test_a_busy_minute_begins_the_quiet_time_anew() -> None:
         None,
         replace(IDLE, ready=2, nodes=2),
         replace(IDLE, cpu=math.nan),
+        replace(IDLE, cpu=1e308),
         replace(IDLE, spare=-1),
         replace(IDLE, stuck=("a",)),
         replace(IDLE, more=1, waiting=("a",)),
     ],
-    ids=["nothing seen", "a node is missing", "no number", "less than none", "work is stuck", "work waits"],
+    ids=["nothing seen", "a node is missing", "no number", "too much", "less than none", "work is stuck", "work waits"],
 )
 def test_who_does_not_know_does_not_shrink(blink: Load | None) -> None:
     looks: list[tuple[float, int, Load | None]] = [(60.0 * minute, 3, IDLE) for minute in range(10)]

@@ -133,7 +133,7 @@ class Group:
 def test_a_steady_load_comes_to_rest(asks: list[float], begin: int, least: int) -> None:
     """No flapping: with work that does not change, growth ends, and what was let go comes back three times at most."""
     limits = Limits(
-        least=least, most=40, target=0.85, scale_in=0.5, quiet=600, rest_out=60, rest_in=300, step_out=10, step_in=5
+        least=least, most=40, target=0.85, scale_in=0.65, quiet=600, rest_out=60, rest_in=300, step_out=30, step_in=10
     )
     group, history, seen = Group(1.0), History(), []
     group.asks = {f"work-{number:02}": ask for number, ask in enumerate(asks)}

@@ -15,11 +15,11 @@ _BUSY = {BayStatus.CREATE_IN_PROGRESS, BayStatus.UPDATE_IN_PROGRESS}
     ("door", "busy", "accepted"),
     [
         (Door.UPDATE, "refuse", _STANDS),
-        (Door.UPGRADE, "refuse", _STANDS),
+        (Door.UPGRADE, "refuse", _STANDS | {BayStatus.UPDATE_FAILED}),
         (Door.ROTATE, "refuse", _STANDS | {BayStatus.UPDATE_FAILED}),
         (Door.RESIZE, "refuse", _STANDS | {BayStatus.UPDATE_IN_PROGRESS, BayStatus.UPDATE_FAILED}),
         (Door.UPDATE, "queue", _STANDS | _BUSY),
-        (Door.UPGRADE, "queue", _STANDS | _BUSY),
+        (Door.UPGRADE, "queue", _STANDS | _BUSY | {BayStatus.UPDATE_FAILED}),
         (Door.ROTATE, "queue", _STANDS | _BUSY | {BayStatus.UPDATE_FAILED}),
         (Door.RESIZE, "queue", _STANDS | _BUSY | {BayStatus.UPDATE_FAILED}),
     ],

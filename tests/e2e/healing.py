@@ -67,6 +67,11 @@ class Patients:
             PATIENCE,
         )
 
+    async def heals(self) -> list[str]:
+        """How its healings stand."""
+        query = "SELECT state FROM operations WHERE bay_id = $1 AND kind = 'heal' ORDER BY seq"
+        return [row["state"] for row in await self._rows(query)]
+
     async def ill_for_long(self) -> None:
         """Whoever is ill has been so for longer than a node gets that says so itself."""
         await self._rows("UPDATE node_health SET since = since - make_interval(secs => $2) WHERE bay_id = $1", ILL)

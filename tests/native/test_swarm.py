@@ -48,15 +48,8 @@ async def coe(dockers: Swarm) -> AsyncIterator[SwarmMode]:
     await found.close()
 
 
-async def test_a_worker_is_closed_drained_opened_and_forgotten(dockers: Swarm, coe: SwarmMode) -> None:
-    manager = dockers.manager
-    await manager.service("web", "--replicas", "2", "--reserve-memory", "64MB", "--update-parallelism", "1")
-    await manager.service("each", "--mode", "global")
-    await manager.service("big", "--reserve-cpu", "500")
-    await manager.service("once", "--restart-condition", "none", "--constraint", "node.hostname == w0")
-    look = await seen(coe, lambda look: on(look, "w0") == ["once.1", "web"] and on(look, "m0") == ["web"])
-
-    # What the manager says, as the scaler understands it.
+async def understood(coe: SwarmMode, look: Look) -> None:
+    """What the manager says, as the scaler understands it."""
     node = named(look, "w0")
     assert (node.ready, node.open, node.manager, node.addresses) == (True, True, False, ("10.0.0.5",))
     assert named(look, "m0").manager
@@ -68,6 +61,18 @@ async def test_a_worker_is_closed_drained_opened_and_forgotten(dockers: Swarm, c
     assert big.node is None
     assert "insufficient resources" in big.waiting
     assert await coe.health() == {"api": "ok", "m0.Ready": "True", "w0.Ready": "True"}
+
+
+async def test_a_worker_is_closed_drained_opened_and_forgotten(dockers: Swarm, coe: SwarmMode) -> None:
+    manager = dockers.manager
+    await manager.service("web", "--replicas", "2", "--reserve-memory", "64MB", "--update-parallelism", "1")
+    await manager.service("each", "--mode", "global")
+    await manager.service("big", "--reserve-cpu", "500")
+    await manager.service("once", "--restart-condition", "none", "--constraint", "node.hostname == w0")
+    look = await seen(coe, lambda look: on(look, "w0") == ["once.1", "web"] and on(look, "m0") == ["web"])
+
+    await understood(coe, look)
+    node = named(look, "w0")
     with pytest.raises(CloudError, match="manages the swarm"):
         await coe.close_nodes([named(look, "m0")], MARK)
 

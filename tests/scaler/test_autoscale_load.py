@@ -132,6 +132,12 @@ def test_who_lies_is_not_believed(cpu: float) -> None:
     assert load_of(Look((node(0),), (runs("a", 0, cpu),)), rows, count=1, young=False) is None
 
 
+def test_who_boasts_is_not_believed_either() -> None:
+    vast = [runs("a", 0, 1e308), runs("b", 0, 1e308), *(waits(f"w-{n}", 1e308) for n in range(3))]
+    assert not seen([node(0)], vast).sound
+    assert seen([node(0, cpu=1e308)], [runs("a", 0), waits("w", 1e308)]).sound
+
+
 def test_nodes_that_say_that_they_have_nothing_are_not_multiplied() -> None:
     found = seen([node(0, cpu=0.0, memory=0)], [waits("w")])
     assert (found.more, found.cpu) == (0, 0.0)

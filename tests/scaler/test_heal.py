@@ -163,6 +163,15 @@ async def test_when_nobody_reaches_us_no_bay_is_healed(town: Town) -> None:
     assert await them[2].healed() == ["node-0"]
 
 
+async def test_one_node_of_each_of_several_bays_is_healed(town: Town) -> None:
+    them = [await well(town, 3) for _ in range(3)]
+    for it in them:
+        await it.time_passes(LIMIT + 1, *it.but("node-1"))
+    for it in them:
+        await it.round()
+    assert [await it.healed() for it in them] == [["node-1"]] * 3
+
+
 async def test_a_place_is_healed_three_times_a_day(town: Town) -> None:
     """Also when another server stands there each time."""
     it = await well(town, 4)

@@ -148,6 +148,7 @@ async def test_who_was_chosen_once_stays_chosen(town: Town) -> None:
     await town.turns(operation)
     assert await town.leaving(operation) == ["node-1"]
     coe.works.clear()
+    coe.nodes["node-1"] = replace(coe.nodes["node-1"], open=True)
     coe.runs("shop/web", "node-1")
     await town.sql("UPDATE operations SET step = 'resize.plan', service = 'scaler' WHERE id = $1", operation)
     await town.turn(operation)

@@ -25,7 +25,7 @@ from services.api.usecases.nodegroup_new import facts_of_group, place_of
 from services.api.usecases.plan_bay import check_kind, check_our_role
 from services.api.usecases.upgrade_fit import Target, group_of, meant, merged, template_of, unfit
 from shared.contracts.http.clusters import ClusterUpgrade
-from shared.db.repositories import operations, stacks
+from shared.db.repositories import operations, past, stacks
 from shared.db.repositories.nodegroups import Nodegroup
 from shared.domain.bay import Bay, Node
 from shared.domain.bay_state import BayStatus
@@ -190,7 +190,7 @@ async def _check_state(context: Context, conn: AsyncConnection, bay: Bay, group:
     if any(one.kind is OperationKind.UPGRADE for one in await operations.live(conn, bay.id)):
         raise Conflict(_UNDER_WAY)
     if bay.status is BayStatus.UPDATE_FAILED:
-        earlier = await operations.upgrade_before(conn, bay.id, None, group.name)
+        earlier = await past.upgrade_before(conn, bay.id, None, group.name)
         if earlier is None or earlier.state is not OperationState.FAILED:
             raise InvalidInput(
                 f'{Door.UPGRADE.value} a {CLUSTER.one} when status is "{bay.status.value}" is not supported.'
@@ -199,7 +199,7 @@ async def _check_state(context: Context, conn: AsyncConnection, bay: Bay, group:
 
 async def _old(conn: AsyncConnection, planned: Plan) -> Sequence[Node]:
     """The nodes that would be replaced, in that order; those that a try which stopped has made are not."""
-    earlier = await operations.upgrade_before(conn, planned.bay.id, None, planned.group.name)
+    earlier = await past.upgrade_before(conn, planned.bay.id, None, planned.group.name)
     nodes = await stacks.nodes_of(conn, planned.bay.id, planned.group.name)
     made = None
     if earlier is not None and earlier.state is OperationState.FAILED:

@@ -57,9 +57,8 @@ async def render_for(ctx: StepContext[Deps], bay: Bay, row: Nodegroup | None = N
     try:
         stack = pool_of(driver.render(facts if row is None else of_group(facts, row), secrets_of(credential)))
     except InvalidInput as error:
-        return Broke(
-            f"The {bay.driver} driver refused the nodegroup {facts.nodegroup if row is None else row.name}: {error.message}"
-        )
+        name = facts.nodegroup if row is None else row.name
+        return Broke(f"The {bay.driver} driver refused the nodegroup {name}: {error.message}")
     return Render(bay.driver, stack.template, stack.files, stack.environment, stack.parameters)
 
 

@@ -18,7 +18,7 @@ from services.provisioner.steps.follow import lost
 from services.provisioner.steps.group import Group, group_of
 from services.provisioner.steps.pool_render import render_for
 from services.provisioner.steps.rehearsal import harm
-from shared.db.repositories import bays, nodegroups, operations, pools, stacks
+from shared.db.repositories import bays, nodegroups, past, pools, stacks
 from shared.db.repositories.stacks import Render
 from shared.domain.bay import Bay
 from shared.domain.operation import OperationState
@@ -52,7 +52,7 @@ async def _begin(ctx: StepContext[Deps], group: Group) -> Outcome:
     if group.newest is None:
         return Broke(f"The nodegroup {group.name} is gone.")
     async with ctx.deps.engine.connect() as conn:
-        earlier = await operations.upgrade_before(conn, ctx.bay.id, ctx.operation.id, group.name)
+        earlier = await past.upgrade_before(conn, ctx.bay.id, ctx.operation.id, group.name)
     if earlier is not None and _same(ctx, earlier) and earlier.memo.get(POOL) == group.newest:
         return Done(memo={POOL: group.newest}, note="Going on where the last try stopped.")
     if refusal := await _rehearsed(ctx):
@@ -60,7 +60,7 @@ async def _begin(ctx: StepContext[Deps], group: Group) -> Outcome:
     return Wait(0, memo={_BEFORE: sorted(group.numbers)})
 
 
-def _same(ctx: StepContext[Deps], earlier: operations.Upgrade) -> bool:
+def _same(ctx: StepContext[Deps], earlier: past.Upgrade) -> bool:
     """Whether an earlier upgrade stopped on the way to the same end."""
     mine, theirs = ctx.operation.request, earlier.request
     return earlier.state is OperationState.FAILED and all(

@@ -15,8 +15,8 @@ from uuid import uuid5
 from services.provisioner.factory import Deps
 from services.provisioner.steps.collect import collect_resized, shard_stacks, whole_record, workers_in
 from services.provisioner.steps.follow import follow_stack, lost
-from services.provisioner.steps.gone import gone_workers, known_gone
 from services.provisioner.steps.gone import MEMO as GONE
+from services.provisioner.steps.gone import gone_workers, known_gone
 from services.provisioner.steps.group import Group, group_of
 from services.provisioner.steps.members import look
 from services.provisioner.steps.pool_render import pool_render

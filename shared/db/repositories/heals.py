@@ -72,7 +72,7 @@ _SICK: Final = text(f"""
     bindparam("within", type_=Interval), bindparam("bay", type_=PG_UUID(as_uuid=True))
 )
 _CUT_OFF: Final = text(f"""
-    SELECT count(*) FILTER (WHERE {_LOST}) > greatest(2, :most * count(*)) FROM node_health h
+    SELECT count(*) FILTER (WHERE {_LOST}) > greatest(2, CAST(:most AS float) * count(*)) FROM node_health h
 """)  # noqa: S608 - made of constants
 
 

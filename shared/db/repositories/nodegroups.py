@@ -12,6 +12,7 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 from sqlalchemy import (
+    ColumnElement,
     FromClause,
     Integer,
     ScalarSelect,
@@ -33,6 +34,7 @@ from shared.db.tables import bays, node_pools, nodegroups, nodes, operations
 from shared.domain.nodegroup import group_status
 from shared.domain.operation import OperationState
 from shared.domain.queue import REPLACED
+from shared.domain.upgrade import OLD_MASTERS
 
 MASTER: Final = "master"
 WORKER: Final = "worker"
@@ -191,10 +193,10 @@ def _select() -> Select[Any]:
         func.moment(own.created_at).label("created_at"),
         func.moment(case((own.is_default, changed), else_=own.updated_at)).label("updated_at"),
         case((own.is_default, flavor), else_=own.flavor_id).label("flavor_id"),
-        case((own.is_default, bays.c.spec["image_id"].astext), else_=own.image_id).label("image_id"),
-        case(
-            (own.is_default, cast(bays.c.spec["docker_volume_size"].astext, Integer)), else_=own.docker_volume_size
-        ).label("docker_volume_size"),
+        case((own.is_default, _of_default("image_id")), else_=own.image_id).label("image_id"),
+        case((own.is_default, cast(_of_default("docker_volume_size"), Integer)), else_=own.docker_volume_size).label(
+            "docker_volume_size"
+        ),
         own.labels_added,
         own.labels_overridden,
         own.labels_skipped,
@@ -204,6 +206,13 @@ def _select() -> Select[Any]:
         newest.c.error.label("newest_error"),
         newest.c.asked,
     ).select_from(nodegroups.join(bays).outerjoin(newest, true()))
+
+
+def _of_default(name: str) -> ColumnElement[Any]:
+    """What the nodes of a default group have: masters keep what they had before an upgrade of the workers."""
+    spec = bays.c.spec
+    kept = func.jsonb_exists(spec, OLD_MASTERS)
+    return case((_MASTERS & kept, spec[OLD_MASTERS][name].astext), else_=spec[name].astext)
 
 
 def _newest() -> FromClause:

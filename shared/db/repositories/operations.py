@@ -7,7 +7,6 @@ What a worker does with an operation that it has claimed is in `claims.py`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 from uuid import UUID, uuid4
 
@@ -110,35 +109,6 @@ async def live(conn: AsyncConnection, bay_id: UUID) -> list[Live]:
     )
     rows = await conn.execute(query)
     return [Live(row.id, OperationKind(row.kind), OperationState(row.state), row.request) for row in rows]
-
-
-@dataclass(frozen=True)
-class Upgrade:
-    """An upgrade of a nodegroup that has ended."""
-
-    state: OperationState
-    request: Mapping[str, object]
-    memo: Mapping[str, object]
-
-
-async def upgrade_before(conn: AsyncConnection, bay_id: UUID, but: UUID | None, nodegroup: str) -> Upgrade | None:
-    """The last upgrade of the group that has ended; None: there was none."""
-    table = operations.c
-    row = (
-        await conn.execute(
-            select(table.state, table.request, table.memo)
-            .where(
-                table.bay_id == bay_id,
-                table.id.is_distinct_from(but),
-                table.kind == OperationKind.UPGRADE.value,
-                table.request["nodegroup"].astext == nodegroup,
-                table.state.in_((OperationState.DONE.value, OperationState.FAILED.value)),
-            )
-            .order_by(table.seq.desc())
-            .limit(1)
-        )
-    ).first()
-    return None if row is None else Upgrade(OperationState(row.state), row.request, row.memo)
 
 
 async def collapse(conn: AsyncConnection, pointless: Sequence[Live]) -> None:

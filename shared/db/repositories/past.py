@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import select
@@ -49,3 +51,32 @@ async def chosen_in_vain(conn: AsyncConnection, bay_id: UUID) -> set[str]:
         )
     )
     return {str(server) for (chosen,) in rows if isinstance(chosen, list) for server in chosen}
+
+
+@dataclass(frozen=True)
+class Upgrade:
+    """An upgrade of a nodegroup that has ended."""
+
+    state: OperationState
+    request: Mapping[str, object]
+    memo: Mapping[str, object]
+
+
+async def upgrade_before(conn: AsyncConnection, bay_id: UUID, but: UUID | None, nodegroup: str) -> Upgrade | None:
+    """The last upgrade of the group that has ended; None: there was none."""
+    table = operations.c
+    row = (
+        await conn.execute(
+            select(table.state, table.request, table.memo)
+            .where(
+                table.bay_id == bay_id,
+                table.id.is_distinct_from(but),
+                table.kind == OperationKind.UPGRADE.value,
+                table.request["nodegroup"].astext == nodegroup,
+                table.state.in_((OperationState.DONE.value, OperationState.FAILED.value)),
+            )
+            .order_by(table.seq.desc())
+            .limit(1)
+        )
+    ).first()
+    return None if row is None else Upgrade(OperationState(row.state), row.request, row.memo)

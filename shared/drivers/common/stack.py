@@ -39,7 +39,7 @@ _SHARD: Final = "shard.yaml"
 CA_PARAMETER: Final = "ca_pem"
 """The stack parameter that fills in `@@CA_PEM@@`; stacks of bays that are older than it have none."""
 _CREDENTIAL: Final = re.compile(r"(?:[A-Za-z0-9_.~=+/-]|@(?!@))+")
-_KINDS: Final = frozenset({"create", "resize", "heal", "rotate_ca", "rotate_credentials", "delete"})
+_KINDS: Final = frozenset({"create", "resize", "heal", "upgrade", "rotate_ca", "rotate_credentials", "delete"})
 
 
 @dataclass(frozen=True)

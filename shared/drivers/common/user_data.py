@@ -32,7 +32,7 @@ MARK: Final = "magnum.openstack.org"
 """Before the labels that Magnum's clients know nodes by."""
 CONFIG: Final = "/etc/jeroboam"
 ARCHIVE: Final = f"{CONFIG}/files.tar"
-"""All files that are the same on every node of a role, as cloud-init and Ignition get them: Nova takes 64 KiB of user-data."""
+"""All files that are the same on every node of a role, packed together: Nova takes 64 KiB of user-data."""
 _UNPACK: Final = f"#!/bin/sh\n# The node's files that hold nothing of its own.\nexec tar -xf {ARCHIVE} -C /\n"
 LONGEST_WAIT: Final = 43_200
 """Seconds; Heat's most for a wait condition."""

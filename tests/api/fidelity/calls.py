@@ -151,7 +151,6 @@ CLUSTER_CALLS: Final = (
             7: Answer(400, text="Cluster upgrade is not supported in the provided microversion."),
             8: ACCEPTED,
         },
-        {8: Differs(Answer(400, text="Upgrade is not supported by this driver."), DRIVER)},
         body={"cluster_template": "{template}"},
         given="settled",
     ),
