@@ -57,7 +57,8 @@ def _panel(name: str, life: Life, top: float) -> str:
 
 def _line(values: Sequence[int], most: int, top: float) -> str:
     """Steps, with a point only where the value changes."""
-    points, last = [], None
+    points: list[tuple[int, int]] = []
+    last: int | None = None
     for at, value in enumerate(values):
         if value != last:
             points += [(at, last)] if last is not None else []

@@ -13,11 +13,11 @@ import pytest_asyncio
 from services.cli.stack import LocalStack
 from tests.e2e.engines import Engine, open_engine
 from tests.support.jobs import control, reason, rows, settled
+from tests.support.queues import NO_HOST, SPEED, next_fails, room, standstill
 from tests.support.wire import Wire, database_counts, wires
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-SPEED = 40
 WITHIN = 120.0
 IMAGE = "fedora-23-atomic-7"
 
@@ -109,6 +109,41 @@ async def test_what_blocks_is_named_and_the_same_again_goes_on(stack: LocalStack
     assert len(after[1]) == 3
     assert {*blocked[1]} <= {*after[1]}, "what the first try made is kept"
     assert len(await engine.ready_pods("web")) == 4
+
+
+async def test_what_heat_cannot_make_is_told_and_made_the_next_time(stack: LocalStack, demo: Wire) -> None:
+    """One of two new nodes fails: nothing old is touched, and the same again keeps the one that came to be."""
+    bay, _ = await _bay(stack, demo, 2)
+    before, newer = (await _members(stack, bay))[0], await demo.template(flavor_id="m1.medium")
+    await next_fails(stack, bay, "kube_minions/1/server")
+    await _upgrade(demo, bay, newer, max_batch_size=2)
+    assert await settled(demo.client, bay, seconds=WITHIN) == "UPDATE_FAILED"
+    assert NO_HOST in await reason(demo.client, bay)
+    assert (await _members(stack, bay))[0] == before
+    made = {*await _mine(stack, bay)} - {*before}
+    await _upgrade(demo, bay, newer, max_batch_size=2)
+    assert await settled(demo.client, bay, seconds=WITHIN) == "UPDATE_COMPLETE", await reason(demo.client, bay)
+    after = await _members(stack, bay)
+    assert {pool: len(found) for pool, found in after.items()} == {1: 2}
+    assert len({*after[1]} & made) == 1
+    assert len(await _mine(stack, bay)) == 3
+
+
+async def test_a_batch_that_lacks_room_stops_it_before_anything_is_removed(stack: LocalStack, demo: Wire) -> None:
+    """There was room when it was accepted; what was accepted before it took it."""
+    bay, _ = await _bay(stack, demo, 1)
+    newer = await demo.template(flavor_id="m1.medium")
+    async with wires(stack, "admin") as (admin,), room(demo, admin, 1):
+        async with standstill(stack):
+            await demo.resize(bay, 2)
+            await _upgrade(demo, bay, newer)
+        assert await settled(demo.client, bay, seconds=WITHIN) == "UPDATE_FAILED"
+        assert (await reason(demo.client, bay)).startswith("Resource limit exceeded: ")
+        before = await _members(stack, bay)
+        assert {pool: len(found) for pool, found in before.items()} == {0: 2}
+    await _upgrade(demo, bay, newer)
+    assert await settled(demo.client, bay, seconds=WITHIN) == "UPDATE_COMPLETE", await reason(demo.client, bay)
+    assert {pool: len(found) for pool, found in (await _members(stack, bay)).items()} == {1: 2}
 
 
 async def test_a_rehearsal_tells_the_order_and_changes_nothing(stack: LocalStack, demo: Wire) -> None:

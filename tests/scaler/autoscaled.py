@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from typing_extensions import override
+
 from cloudsim.coe.docker.bay import DockerBay
 from cloudsim.coe.mesos.bay import MesosBay
 from services.scaler.autoscale import Autoscaler
@@ -99,6 +101,7 @@ class WireAccess(PlayedAccess):
     wires: dict[object, PlayedBay[Any]] = field(default_factory=dict)
     contexts: dict[object, ssl.SSLContext] = field(default_factory=dict)
 
+    @override
     @asynccontextmanager
     async def open(self, bay: Bay) -> AsyncIterator[Coe]:  # type: ignore[override] # wider than what is played
         """By the wire, if there is one."""

@@ -44,7 +44,7 @@ _DECISION: Final = {
 
 def add_scaling(router: APIRouter, face: Face) -> None:
     """The routes under one of a bay's names."""
-    path, named = f"/v1/{face.path}/{{ident}}", {"tags": [face.path]}
+    path = f"/v1/{face.path}/{{ident}}"
 
     @router.get(
         f"{path}/scaling_policy",
@@ -52,7 +52,7 @@ def add_scaling(router: APIRouter, face: Face) -> None:
         dependencies=[NoQuery],
         summary=f"How a {face.one} is scaled by itself",
         name=f"{face.one}_scaling_policy",
-        **named,
+        tags=[face.path],
     )
     async def show(context: Ctx, facts: Known, ident: Ident) -> Response:
         """What was put, and every value that holds with its source: default, label, policy or nodegroup."""
@@ -65,7 +65,7 @@ def add_scaling(router: APIRouter, face: Face) -> None:
         dependencies=[NoQuery],
         summary=f"Say how a {face.one} is to be scaled by itself",
         name=f"put_{face.one}_scaling_policy",
-        **named,
+        tags=[face.path],
     )
     async def put(context: Ctx, facts: Known, request: Request, ident: Ident) -> Response:
         """Put a policy in the place of the one before; what is left out is as the labels say, else as by default."""
@@ -77,7 +77,7 @@ def add_scaling(router: APIRouter, face: Face) -> None:
         dependencies=[NoQuery],
         summary=f"Let a {face.one}'s labels alone say how it is scaled",
         name=f"delete_{face.one}_scaling_policy",
-        **named,
+        tags=[face.path],
     )
     async def drop(context: Ctx, facts: Known, ident: Ident) -> Response:
         """Take the policy away; 204 where there is none, too."""
@@ -90,7 +90,7 @@ def add_scaling(router: APIRouter, face: Face) -> None:
         dependencies=[NoQuery],
         summary=f"Why a {face.one} has the size that it has",
         name=f"{face.one}_scaling_decisions",
-        **named,
+        tags=[face.path],
     )
     async def decided(context: Ctx, facts: Known, ident: Ident) -> Response:
         """What autoscaling decided and why: the last hundred times that it acted or had another reason not to."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Final
 
 from services.scaler.factory import Deps, ours
 from services.scaler.steps.drain import TRIES, TRY_SECONDS, drain_leaving
 from services.scaler.steps.plan import REACHED, number_in
 from shared.coe.port import Look
-from shared.db.repositories import stacks
+from shared.db.repositories import node_health, stacks
 from shared.domain.bay import Node
 from shared.domain.errors import CloudError
 from shared.domain.queue import nodegroup_of
@@ -18,10 +17,10 @@ from shared.domain.upgrade import POOL, read_batch
 from shared.worker.outcome import Broke, Done, Outcome, StepContext, Wait
 
 SETTLE_SECONDS: Final = 600.0
-"""How long new nodes may take to be ready, after Heat has made them."""
+"""How long new nodes may take to be ready after Heat has made them, by Postgres's clock."""
 LOOKS: Final = 5.0
 """Seconds between two looks."""
-_SINCE: Final = "settling_since"
+_GROW: Final = "upgrade.grow"
 _TRIES: Final = "settle_tries"
 _SHOWN: Final = 3
 _AGAIN: Final = "Nothing was drained. See to them, and ask for the same upgrade again."
@@ -33,6 +32,7 @@ async def settle_new(ctx: StepContext[Deps]) -> Outcome:
         return Done(note=f"Heat says that the new nodes are up; the bay was not asked: {why}")
     async with ctx.deps.engine.connect() as conn:
         nodes = await stacks.nodes_of(conn, ctx.bay.id, nodegroup_of(ctx.operation.request))
+        waited = (await node_health.since_step(conn, ctx.operation.id, _GROW)).total_seconds()
     new = [node for node in nodes if node.pool == ctx.operation.memo.get(POOL)]
     try:
         async with ctx.deps.turn(ctx.bay) as coe:
@@ -40,29 +40,28 @@ async def settle_new(ctx: StepContext[Deps]) -> Outcome:
     except CloudError as error:
         if ours(error):
             raise
-        return _unanswered(ctx, error)
+        return _unanswered(ctx, error, waited)
     if not (unwell := _unwell(look, new)):
-        return Done(memo={REACHED: True, _SINCE: None, _TRIES: 0}, note=f"{len(new)} new nodes are ready.")
-    return _later(ctx, f"Not ready yet: {unwell}.", {REACHED: True})
+        return Done(memo={REACHED: True, _TRIES: 0}, note=f"{len(new)} new nodes are ready.")
+    return _later(ctx, f"Not ready: {unwell}.", waited)
 
 
-def _unanswered(ctx: StepContext[Deps], error: CloudError) -> Outcome:
+def _unanswered(ctx: StepContext[Deps], error: CloudError, waited: float) -> Outcome:
     """The engine does not answer: one that never did in this operation is taken as it is (docs/decisions/0017)."""
     tries = number_in(ctx, _TRIES) + 1
     if ctx.operation.memo.get(REACHED) is True:
-        return _later(ctx, error.message, {})
+        return _later(ctx, error.message, waited)
     if error.retryable and tries < TRIES:
         note = f"{error.message} Trying again to reach the bay."
         return Wait(TRY_SECONDS * ctx.deps.settings.time_scale, note=note, memo={_TRIES: tries})
     return Done(memo={_TRIES: 0}, note=f"Heat says that the new nodes are up; the bay did not: {error.message}")
 
 
-def _later(ctx: StepContext[Deps], note: str, memo: dict[str, object]) -> Outcome:
-    now, scale, since = datetime.now(UTC).timestamp(), ctx.deps.settings.time_scale, ctx.operation.memo.get(_SINCE)
-    began = float(since) if isinstance(since, int | float) else now
-    if now - began >= SETTLE_SECONDS * scale:
+def _later(ctx: StepContext[Deps], note: str, waited: float) -> Outcome:
+    scale = ctx.deps.settings.time_scale
+    if waited >= SETTLE_SECONDS * scale:
         return Broke(f"The new nodes did not become ready within {SETTLE_SECONDS / 60:.0f} minutes. {note} {_AGAIN}")
-    return Wait(LOOKS * scale, note=note, memo={**memo, _SINCE: began})
+    return Wait(LOOKS * scale, note=note, memo={REACHED: True})
 
 
 def _unwell(look: Look, nodes: Sequence[Node]) -> str:

@@ -31,7 +31,13 @@ from shared.db.tables import (
 from shared.domain.operation import OperationKind, OperationState
 from shared.domain.rotation import Phase, Rotation, Turn
 
-_RECORDING = (OperationKind.CREATE.value, OperationKind.RESIZE.value)
+_RECORDING = tuple(
+    one.value
+    for one in (
+        *(OperationKind.CREATE, OperationKind.RESIZE, OperationKind.RESIZE_MASTERS),
+        *(OperationKind.HEAL, OperationKind.UPGRADE),
+    )
+)
 """The changes that record a bay's nodes."""
 _ROTATION = tuple(authority_rotations.c[name] for name in ("bay_id", "generation", "previous", "target", "phase"))
 
