@@ -131,7 +131,7 @@ async def test_a_bay_whose_owner_does_not_want_it_is_not_healed(place: tuple[Loc
     assert [one.kind for one in await it.demo.client.operations(it.bay)] == ["create"]
 
 
-async def test_a_replacement_that_fails_is_told_and_tried_again(place: tuple[LocalStack, Wire]) -> None:
+async def test_a_replacement_that_fails_is_told(place: tuple[LocalStack, Wire]) -> None:
     it = await patients(*place, 3)
     before = await it.workers()
     await next_fails(it.stack, it.bay, "kube_minions/3/server")

@@ -112,7 +112,7 @@ async def test_what_blocks_is_named_and_the_same_again_goes_on(stack: LocalStack
 
 
 async def test_what_heat_cannot_make_is_told_and_made_the_next_time(stack: LocalStack, demo: Wire) -> None:
-    """One of two new nodes fails: nothing old is touched, and the same again keeps the one that came to be."""
+    """One of two new nodes fails: nothing old is touched, and the same again goes on in the pool that there is."""
     bay, _ = await _bay(stack, demo, 2)
     before, newer = (await _members(stack, bay))[0], await demo.template(flavor_id="m1.medium")
     await next_fails(stack, bay, "kube_minions/1/server")
@@ -120,12 +120,10 @@ async def test_what_heat_cannot_make_is_told_and_made_the_next_time(stack: Local
     assert await settled(demo.client, bay, seconds=WITHIN) == "UPDATE_FAILED"
     assert NO_HOST in await reason(demo.client, bay)
     assert (await _members(stack, bay))[0] == before
-    made = {*await _mine(stack, bay)} - {*before}
     await _upgrade(demo, bay, newer, max_batch_size=2)
     assert await settled(demo.client, bay, seconds=WITHIN) == "UPDATE_COMPLETE", await reason(demo.client, bay)
     after = await _members(stack, bay)
     assert {pool: len(found) for pool, found in after.items()} == {1: 2}
-    assert len({*after[1]} & made) == 1
     assert len(await _mine(stack, bay)) == 3
 
 

@@ -29,6 +29,7 @@ _DEEDS: Final = {
     OperationKind.CREATE: "Creating the bay",
     OperationKind.RESIZE: "Resizing the bay",
     OperationKind.RESIZE_MASTERS: "Changing the number of masters",
+    OperationKind.HEAL: "Healing a node",
     OperationKind.DELETE: "Deleting the bay",
 }
 _HOLDERS_NAMED: Final = 3

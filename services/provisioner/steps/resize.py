@@ -45,7 +45,7 @@ async def resize_stack(ctx: StepContext[Deps]) -> Outcome:
         return Broke("The bay has no Heat stack to resize.")
     if ctx.operation.memo.get(_UNDRAINED) is True:
         note = "More nodes leave than were drained, so they are drained first."
-        return Back("resize.drain", 0, memo={_UNDRAINED: False}, note=note)
+        return Back(f"{ctx.operation.kind.value}.drain", 0, memo={_UNDRAINED: False}, note=note)
     stack = await heat.show(bay.stack_id)
     if stack is None or stack.action == "DELETE":
         return await _deleted(ctx, stack)

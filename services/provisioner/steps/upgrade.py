@@ -1,7 +1,7 @@
 """Moving a nodegroup to another template: the new pool before the first node, and the record after the last.
 
 What lies between is in `upgrade_batches`. The masters, the network and all else in the bay's first stack stay what they
-are: only nodes are replaced, by nodes of a new pool (docs/driver-contract.md).
+are: only nodes are replaced, by nodes of a new pool (docs/decisions/0020).
 """
 
 from __future__ import annotations
@@ -69,11 +69,14 @@ def _same(ctx: StepContext[Deps], earlier: past.Upgrade) -> bool:
 
 
 async def _rehearsed(ctx: StepContext[Deps]) -> str | None:
-    """Why the first stack must not be touched, where an update of it would replace servers that it has."""
+    """Why the nodes cannot be replaced: an update of the first stack would end servers that it has, or it is of a
+    release whose bays had no other stacks."""
     heat = ctx.deps.project(ctx.bay).heat
     stack = None if ctx.bay.stack_id is None else await heat.show(ctx.bay.stack_id)
     if stack is None or stack.action == "DELETE":
         return lost(ctx)
+    if not isinstance((await heat.outputs(stack.id) or {}).get("shard"), Mapping):
+        return "The bay's first stack does not tell what further ones need (output shard)."
     mark = {MARK_PARAMETER: str(ctx.operation.id)}
     return harm(await heat.preview_update(stack.id, parameters=mark), 0, Broken())
 

@@ -76,7 +76,7 @@ async def _plan(ctx: StepContext[Deps]) -> Outcome:
         return Back("upgrade.collect", 0, memo=_NO_BATCH)
     record = await whole_record(ctx, group, outputs)
     if missing := await _shortage(ctx, group, nodes, batch):
-        return Broke(f"{missing} No node was removed. Make room, and ask for the same upgrade again.", apply=record)
+        return Broke(f"{missing} Make room, and ask for the same upgrade again.", apply=record)
     memo = {**anew(), BATCH: batch.told(), REMOVE: list(batch.leave), _ROUND: round_, GONE: sorted(gone)}
     return Wait(0, apply=record, memo=memo, note=_told(nodes, batch))
 

@@ -40,10 +40,12 @@ async def drain_unhealthy(ctx: StepContext[Deps]) -> Outcome:
     """Move away what can be moved from a node that did not recover; what cannot goes down with it."""
     if ctx.operation.memo.get(RECOVERED) is True:
         return Done(note="Nothing to do: the restart was enough.")
-    server = node_of(ctx.operation.request).server_id
-    outcome = await drain_pass(ctx, [server], _TERMS)
+    chosen = ctx.operation.memo.get(REMOVE)
+    # Once the stack was found to be not as it was left, others may have to leave as well.
+    servers = list(map(str, chosen)) if isinstance(chosen, list) else [node_of(ctx.operation.request).server_id]
+    outcome = await drain_pass(ctx, servers, _TERMS)
     if isinstance(outcome, Broke):
-        return Done(memo={REMOVE: [server]}, note=f"Not drained. {outcome.reason}")
+        return Done(memo={REMOVE: servers}, note=f"Not drained. {outcome.reason}")
     if isinstance(outcome, Done):
-        return Done(outcome.apply, {**outcome.memo, REMOVE: [server]}, outcome.note)
+        return Done(outcome.apply, {**outcome.memo, REMOVE: servers}, outcome.note)
     return outcome

@@ -41,12 +41,14 @@ async def left_whole(conn: AsyncConnection, bay_id: UUID, but: UUID) -> bool:
 
 
 async def chosen_in_vain(conn: AsyncConnection, bay_id: UUID) -> set[str]:
-    """The servers that were to leave in resizes and upgrades of the bay that failed: some may stand still, some are
-    gone."""
+    """The servers that were to leave in resizes, healings and upgrades of the bay that failed: some may stand still,
+    some are gone."""
     rows = await conn.execute(
         select(operations.c.memo["remove"]).where(
             operations.c.bay_id == bay_id,
-            operations.c.kind.in_((OperationKind.RESIZE.value, OperationKind.UPGRADE.value)),
+            operations.c.kind.in_(
+                [one.value for one in (OperationKind.RESIZE, OperationKind.HEAL, OperationKind.UPGRADE)]
+            ),
             operations.c.state == OperationState.FAILED.value,
         )
     )
