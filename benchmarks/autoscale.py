@@ -30,7 +30,7 @@ LOADS: Final[Mapping[str, Callable[[], Demand]]] = {
 def default() -> Limits:
     """The policy of who says nothing but a maximum that does not bind."""
     labels = {"auto_scaling_enabled": "true", "max_node_count": "100"}
-    return scaling_policy.limits_of(scaling_policy.effective(labels, {}, born=3, group=(0, None)))
+    return scaling_policy.limits_of(scaling_policy.effective(labels, {}, born=3, count=3, group=(0, None)))
 
 
 def main() -> None:

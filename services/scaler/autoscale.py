@@ -17,13 +17,14 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.scaler import autoscale_act
-from services.scaler.autoscale_load import load_of
+from services.scaler.autoscale_load import is_large, load_of
 from services.scaler.factory import Deps, ours
 from shared.contracts.bay import BayCreated
 from shared.db.repositories import checks, scaling
@@ -174,7 +175,7 @@ class Autoscaler:
 async def look_at(deps: Deps, subject: Subject, memo: Mapping[str, object]) -> Mapping[str, object]:
     """Look at one bay and do what follows; what is to be remembered of it."""
     bay, history = subject.bay, History.of(memo)
-    failed = bay.status is BayStatus.UPDATE_FAILED
+    failed = subject.missed or bay.status is BayStatus.UPDATE_FAILED
     # After a failed change the row says what was asked for last, and the nodes what there is.
     count = len(subject.nodes) if failed else bay.node_count
     size = _size_of(memo)
@@ -204,11 +205,14 @@ async def _load(
         return None, error.message
     except TimeoutError:
         return None, f"its API took longer than {LOOK_SECONDS:.0f} s"
-    return load_of(look, subject.nodes, count=count, young=young, size=size, word=word), "what its API says is no truth"
+    reckon = partial(load_of, look, subject.nodes, count=count, young=young, known=subject.known, size=size, word=word)
+    load = await asyncio.to_thread(reckon) if is_large(look) else reckon()
+    return load, "what its API says is no truth"
 
 
 def _values(subject: Subject) -> Mapping[str, scaling_policy.Value]:
-    return scaling_policy.effective(subject.labels, subject.policy, born=subject.born, group=subject.group)
+    count = subject.bay.node_count
+    return scaling_policy.effective(subject.labels, subject.policy, born=subject.born, count=count, group=subject.group)
 
 
 def _wary(limits: Limits) -> Limits:

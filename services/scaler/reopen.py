@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from ipaddress import ip_address
 from itertools import groupby
 from operator import attrgetter
 from typing import Final
@@ -20,7 +21,7 @@ from services.scaler.steps.drain import mark_of
 from shared.coe.port import Coe, CoeNode, Look
 from shared.db.repositories import bays, drained, stacks
 from shared.db.repositories.drained import Left
-from shared.domain.bay import Bay, Node
+from shared.domain.bay import Bay
 from shared.domain.errors import CloudError
 from shared.runtime import failpoint
 from shared.worker.app import Background
@@ -60,11 +61,10 @@ async def _bay(deps: Deps, left: Sequence[Left]) -> None:
     try:
         async with deps.engine.connect() as conn:
             bay = await bays.get(conn, left[0].bay_id)
-            nodes = await stacks.nodes_of(conn, left[0].bay_id)
         if bay is None:
             return
         async with deps.turn(bay) as coe:
-            settled = await _settle(coe, bay, left, nodes)
+            settled = await _settle(deps, coe, bay, left)
         failpoint.hit("scaler:reopened")
         async with deps.engine.begin() as conn:
             for one in settled:
@@ -85,25 +85,46 @@ async def _later(deps: Deps, left: Sequence[Left]) -> None:
             await drained.again(conn, left, delay * deps.settings.time_scale)
 
 
-async def _settle(coe: Coe, bay: Bay, left: Sequence[Left], nodes: Sequence[Node]) -> list[Left]:
-    """Open those that stay and strike off those that have gone; the rows that are done with."""
+async def _settle(deps: Deps, coe: Coe, bay: Bay, left: Sequence[Left]) -> list[Left]:
+    """Open those that stay and strike off those that have gone; the rows that are done with.
+
+    First the engine is looked at, then whether an operation lives, then the bay's nodes are read: so whatever an
+    operation has made that the look shows is recorded, or the operation is seen to live.
+    """
     look = await coe.look()
-    present = {node.server_id: look.find(node) for node in nodes}
+    async with deps.engine.connect() as conn:
+        live = await drained.has_live_operation(conn, bay.id)
+        present = {node.server_id: look.find(node) for node in await stacks.nodes_of(conn, bay.id)}
     ours = {one.id for one in present.values() if one is not None}
     stays = [one for one in left if one.server_id in present]
     if shut := [node for one in stays if (node := present[one.server_id]) is not None]:
         await coe.open_nodes(shut, mark_of(bay))
-    gone = {one.server_id: _known(look, one, ours) for one in left if one.server_id not in present}
-    if lost := [node for node in gone.values() if node is not None and not node.ready]:
+    gone = [] if live else [one for one in left if one.server_id not in present]
+    known = {one.server_id: _known(look, one, ours) for one in gone}
+    if lost := [node for found in known.values() for node in found if not node.ready]:
         await coe.forget(lost)
-    wait = {server for server, node in gone.items() if node is not None and node.ready}
-    return [one for one in left if one.server_id not in wait]
+    return [*stays, *(one for one in gone if not any(node.ready for node in known[one.server_id]))]
 
 
-def _known(look: Look, left: Left, ours: set[str]) -> CoeNode | None:
-    """What the engine still has of a server that is gone; never a present node that has got its address.
+def _known(look: Look, left: Left, ours: set[str]) -> list[CoeNode]:
+    """What the engine still has of a server that is gone: by its name, which Heat gives nobody again.
 
-    Nobody asks to strike off a node that still reports: the engine has not noticed yet, or it is not the one.
+    Its address may be another's by now, so that counts only where nodes are called by it (Mesos, old Kubernetes), and
+    nobody present is ever meant. Nobody asks to strike off a node that still reports: the engine has not noticed yet,
+    or it is not the one.
     """
-    node = look.find(Node(left.server_id, "worker", 0, left.name, "", left.address))
-    return None if node is None or node.id in ours else node
+    return [
+        node
+        for node in look.nodes
+        if node.id not in ours
+        and (node.name in (left.name, left.name.lower()) or (_is_address(node.name) and left.address == node.name))
+    ]
+
+
+def _is_address(name: str) -> bool:
+    """Whether that is no name of ours."""
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True

@@ -10,10 +10,11 @@ from typing import Final
 
 from shared.coe.connect import Channel
 from shared.coe.errors import sense
-from shared.coe.kubernetes_api import Api, Listed, node_path
-from shared.coe.kubernetes_leaving import Leaving
+from shared.coe.kubernetes_api import Api, Listed, Room, node_path
+from shared.coe.kubernetes_budgets import Kept
+from shared.coe.kubernetes_leaving import ROUND_SECONDS, Leaving
 from shared.coe.kubernetes_pods import CLOSED_BY, Pod, mark_of, read_node, read_pod
-from shared.coe.kubernetes_wire import NODES, PODS, WirePod
+from shared.coe.kubernetes_wire import NODES, OTHERS, PODS, WirePod
 from shared.coe.port import Blocker, CoeNode, Look
 from shared.coe.reading import Doc, inner
 from shared.domain.errors import CloudError
@@ -21,6 +22,8 @@ from shared.domain.errors import CloudError
 _NODES: Final = "/api/v1/nodes"
 _PODS: Final = "/api/v1/pods"
 _UNFINISHED: Final = "status.phase!=Succeeded,status.phase!=Failed"
+_BUDGETS: Final = ("policy/v1", "policy/v1beta1")
+"""Since 1.21, and before 1.25."""
 _FEW: Final = 5
 """For so many nodes each one's pods are asked for; for more all pods at once."""
 _TRIES: Final = 3
@@ -31,10 +34,11 @@ Wanted = Callable[[Doc], Mapping[str, object] | None]
 
 
 class Kubernetes:
-    """See shared.coe.port.Coe for the meaning of each method."""
+    """See shared.coe.port.Coe for the meaning of each method. After `round_seconds` a drain asks no further pods."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Channel, *, round_seconds: float = ROUND_SECONDS) -> None:
         self._channel = channel
+        self._round_seconds = round_seconds
         self._api = Api(channel)
 
     async def health(self) -> Mapping[str, str]:
@@ -47,9 +51,13 @@ class Kubernetes:
         return told
 
     async def look(self) -> Look:
-        """Nodes and pods, the finished ones left out."""
-        nodes, listed = await self._nodes(), await self._api.list(_PODS, PODS, fieldSelector=_UNFINISHED)
-        return Look(tuple(nodes), tuple(pod.as_work() for pod in self._pods(listed)))
+        """Nodes and pods, the finished ones left out; and by the budgets, which of these are kept."""
+        room = Room()
+        nodes, listed = await self._nodes(room), await self._api.list(_PODS, PODS, room, fieldSelector=_UNFINISHED)
+        pods, budgets = self._pods(listed), await self._budgets(room)
+        with sense(self._channel.service):
+            works = tuple(pod.as_work(kept=budgets.keeps(pod.namespace, pod.labels)) for pod in pods)
+        return Look(tuple(nodes), works)
 
     async def close_nodes(self, nodes: Sequence[CoeNode], mark: str) -> None:
         """Cordon them, with our mark as an annotation; one that somebody else has cordoned stays theirs."""
@@ -62,16 +70,12 @@ class Kubernetes:
             await self._change(node, lambda found: _opening(found, mark))
 
     async def drain(self, nodes: Sequence[CoeNode], *, force: bool) -> list[Blocker]:
-        """One round of evictions. An API that knows none (before 1.4) is asked to delete the pods instead."""
+        """One round of evictions, of some 15 s at most. An API that knows none (before 1.4) is asked to delete the
+        pods instead."""
         listed = await self._pods_on(nodes)
-        leaving = Leaving(self._api, force=force, now=listed.now)
+        leaving = Leaving(self._api, force=force, now=listed.now, seconds=self._round_seconds)
         names = {node.name for node in nodes}
-        asked = [
-            await leaving.ask(pod)  # one after another: each eviction changes what a budget allows the next
-            for pod in self._pods(listed)
-            if pod.node in names and not pod.stays
-        ]
-        return [blocker for blocker in asked if blocker is not None]
+        return await leaving.ask_all([pod for pod in self._pods(listed) if pod.node in names and not pod.stays])
 
     async def forget(self, nodes: Iterable[CoeNode]) -> None:
         """Delete the node objects."""
@@ -92,17 +96,30 @@ class Kubernetes:
         failed = [line.removeprefix("[-]") for line in lines if line.startswith("[-]")]
         return "; ".join(failed[:_SAID])[:300] or f"it answered {answer.status}"
 
-    async def _nodes(self) -> list[CoeNode]:
-        listed = await self._api.list(_NODES, NODES)
+    async def _nodes(self, room: Room | None = None) -> list[CoeNode]:
+        listed = await self._api.list(_NODES, NODES, room)
         with sense(self._channel.service):
             return [read_node(one) for one in listed.items]
+
+    async def _budgets(self, room: Room) -> Kept:
+        """Of all namespaces; none where the API knows none (before 1.5) or does not show them to us."""
+        for version in _BUDGETS:
+            try:
+                listed = await self._api.list(f"/apis/{version}/poddisruptionbudgets", OTHERS, room)
+            except CloudError as error:
+                if error.status not in (403, 404):
+                    raise
+            else:
+                with sense(self._channel.service):
+                    return Kept(listed.items, empty_selects=version == _BUDGETS[0])
+        return Kept((), empty_selects=False)
 
     async def _pods_on(self, nodes: Sequence[CoeNode]) -> Listed[WirePod]:
         if len(nodes) > _FEW:
             return await self._api.list(_PODS, PODS, fieldSelector=_UNFINISHED)
-        found = Listed[WirePod]()
+        found, room = Listed[WirePod](), Room()
         for node in nodes:
-            on_it = await self._api.list(_PODS, PODS, fieldSelector=f"spec.nodeName={node.name},{_UNFINISHED}")
+            on_it = await self._api.list(_PODS, PODS, room, fieldSelector=f"spec.nodeName={node.name},{_UNFINISHED}")
             found.items += on_it.items
             found.now = on_it.now
         return found

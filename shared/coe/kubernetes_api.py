@@ -19,7 +19,10 @@ from shared.domain.errors import CloudError
 
 _PAGE: Final = 1_000
 _PAGES: Final = 200
-"""Pods of the largest cluster that Kubernetes is made for, and a third more. An API that goes on has no end."""
+"""An API that goes on has no end. So many full pages are all that `Room` has room for."""
+_BYTES: Final = 64 * 1024 * 1024
+_ITEMS: Final = 200_000
+"""Pods of the largest cluster that Kubernetes is made for, and a third more."""
 _GONE: Final = 410
 _MERGE: Final = "application/merge-patch+json"
 
@@ -34,24 +37,43 @@ class Listed(Generic[T]):
     now: datetime | None = None
 
 
+@dataclass(slots=True)
+class Room:
+    """What one look may read, over all its lists and pages: our memory is shared by all bays."""
+
+    bytes: int = _BYTES
+    items: int = _ITEMS
+
+    def take(self, service: str, *, bytes: int = 0, items: int = 0) -> None:  # noqa: A002
+        """Raises Rubbish when it is too much."""
+        self.bytes -= bytes
+        self.items -= items
+        if self.bytes < 0:
+            raise Rubbish(service, f"more than {_BYTES} bytes in lists")
+        if self.items < 0:
+            raise Rubbish(service, f"more than {_ITEMS} items in lists")
+
+
 class Api:
     """Of one cluster. Everything raises CloudError."""
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
 
-    async def list(self, path: str, kind: TypeAdapter[Page[T]], **params: str) -> Listed[T]:
-        """All items. An API that is older than pages (1.9) gives them in one."""
-        found, more = Listed[T](), {"limit": str(_PAGE)}
+    async def list(self, path: str, kind: TypeAdapter[Page[T]], room: Room | None = None, **params: str) -> Listed[T]:
+        """All items, for which there is `room`. An API that is older than pages (1.9) gives them in one."""
+        found, more, room = Listed[T](), {"limit": str(_PAGE)}, room or Room()
         for _ in range(_PAGES):
             answer = await self.channel.call("GET", path, params={**params, **more}, allow={_GONE})
             if answer.status == _GONE:
                 raise CloudError(
                     "The bay's Kubernetes changed while it was read.", service=self.channel.service, retryable=True
                 )
+            room.take(self.channel.service, bytes=len(answer.body))
             with sense(self.channel.service):
                 page = kind.validate_json(answer.body)
                 found.items += page["items"] or ()
+                room.take(self.channel.service, items=len(page["items"] or ()))
                 more["continue"] = (page.get("metadata") or ListMeta()).get("continue") or ""
             found.now = _date(answer)
             if not more["continue"]:

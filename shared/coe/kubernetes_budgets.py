@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from shared.coe.reading import Doc, docs, inner, items, maybe, number, text, texts
+from shared.coe.reading import Doc, docs, inner, items, maybe, number, short, text, texts
 
 UNKNOWN: Final = "a PodDisruptionBudget allows no disruption now"
 """What is said where its name cannot be found out."""
+_MOST_MATCHES: Final = 200_000
+"""Pods times budgets that are looked at for one bay."""
 
 
 def kept_by(budgets: Iterable[Doc], labels: Mapping[str, str], *, empty_selects: bool) -> str:
@@ -27,7 +29,30 @@ def kept_by(budgets: Iterable[Doc], labels: Mapping[str, str], *, empty_selects:
     if not names:
         return UNKNOWN
     word = "PodDisruptionBudget" if len(names) == 1 else "PodDisruptionBudgets"
-    return f"{word} {', '.join(names)} {'allows' if len(names) == 1 else 'allow'} no disruption now"
+    return short(f"{word} {', '.join(names)} {'allows' if len(names) == 1 else 'allow'} no disruption now")
+
+
+class Kept:
+    """Which pods the budgets of all namespaces keep now: those that one without room selects, or several, whose pods no
+    eviction moves."""
+
+    def __init__(self, budgets: Iterable[Doc], *, empty_selects: bool) -> None:
+        """Raises LookupError or TypeError for budgets that are none."""
+        self._empty_selects = empty_selects
+        self._budgets: dict[str, list[tuple[Doc | None, bool]]] = {}
+        self._left = _MOST_MATCHES
+        for one in budgets:
+            rule = inner(one, "spec").get("selector"), number(inner(one, "status"), "disruptionsAllowed") < 1
+            self._budgets.setdefault(maybe(inner(one, "metadata"), "namespace"), []).append(rule)
+
+    def keeps(self, namespace: str, labels: Mapping[str, str]) -> bool:
+        """Whether a pod is kept; taken for granted where there is too much to be looked at. Raises as above."""
+        here = self._budgets.get(namespace, [])
+        self._left -= len(here)
+        if self._left < 0:
+            return bool(here)
+        found = [tight for rule, tight in here if _selects(rule, labels, empty_selects=self._empty_selects)]
+        return any(found) or len(found) > 1
 
 
 def _selects(selector: Doc | None, labels: Mapping[str, str], *, empty_selects: bool) -> bool:

@@ -29,7 +29,7 @@ from shared.coe.kubernetes_wire import (
 )
 from shared.coe.port import CoeNode, Resources, Work
 from shared.coe.quantities import NOTHING, larger, plus, resources
-from shared.coe.reading import Doc, doc, inner, maybe
+from shared.coe.reading import Doc, doc, inner, maybe, short
 
 CLOSED_BY: Final = "jeroboam.io/closed-by"
 """Annotation of a node that we closed: for which operation."""
@@ -83,15 +83,16 @@ class Pod:
         """Whether it goes with its node."""
         return self.mirror or self.controller == _DAEMON
 
-    def as_work(self) -> Work:
-        """In the words of the port."""
-        return Work(self.told, self.node, self.asks, self.stays, self.waiting)
+    def as_work(self, *, kept: bool = False) -> Work:
+        """In the words of the port; `kept`: by a disruption budget."""
+        held = not self.stays and self.ends_at is None and (kept or not self.controller)
+        return Work(self.told, self.node, self.asks, self.stays, self.waiting, held)
 
 
 def read_node(data: WireNode) -> CoeNode:
     """A node. Raises ValueError for quantities that are none."""
     meta, spec, status = data["metadata"], data.get("spec") or NodeSpec(), data.get("status") or NodeStatus()
-    name, labels = meta["name"], meta.get("labels") or {}
+    name, labels = short(meta["name"]), meta.get("labels") or {}
     ready, problem = _condition(status)
     if not ready and (taints := [key for key in _taints(spec) if key.startswith(_OF_CONDITIONS)]):
         problem += f"; {', '.join(taints)}"
@@ -100,7 +101,7 @@ def read_node(data: WireNode) -> CoeNode:
         name=name,
         addresses=tuple(one.get("address") or "" for one in status.get("addresses") or ()),
         ready=ready,
-        problem=problem,
+        problem=short(problem),
         open=spec.get("unschedulable") is not True,
         manager=not (_MANAGERS.isdisjoint(labels) and _MANAGERS.isdisjoint(_taints(spec))),
         capacity=resources(status.get("allocatable") or status.get("capacity")),
@@ -122,10 +123,10 @@ def read_pod(data: WirePod, now: datetime | None) -> Pod | None:
     if status.get("phase") in _FINISHED:
         return None
     annotations, ends = meta.get("annotations") or {}, meta.get("deletionTimestamp")
-    node = spec.get("nodeName") or None
+    node = short(spec.get("nodeName") or "") or None
     return Pod(
-        namespace=meta.get("namespace") or "",
-        name=meta["name"],
+        namespace=short(meta.get("namespace") or ""),
+        name=short(meta["name"]),
         uid=meta.get("uid") or "",
         node=node,
         labels=meta.get("labels") or {},
@@ -133,7 +134,7 @@ def read_pod(data: WirePod, now: datetime | None) -> Pod | None:
         mirror=_MIRROR in annotations,
         ends_at=datetime.fromisoformat(ends) if ends else None,
         asks=_asked(spec),
-        waiting="" if node or ends else _waiting(meta, status, now),
+        waiting="" if node or ends else short(_waiting(meta, status, now)),
     )
 
 

@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Final
 
 from shared.coe.mesos_windows import Machine
 from shared.coe.port import CoeNode, Resources, Work
-from shared.coe.reading import Doc, doc, docs, inner, items, maybe, number, text
+from shared.coe.reading import Doc, doc, docs, inner, items, maybe, number, short, text
 
 _MIB: Final = 2**20
 _ENDED: Final = frozenset(
     {"TASK_FINISHED", "TASK_FAILED", "TASK_KILLED", "TASK_LOST", "TASK_ERROR", "TASK_DROPPED", "TASK_GONE"}
     | {"TASK_UNREACHABLE", "TASK_GONE_BY_OPERATOR", "TASK_UNKNOWN"}
 )
-_MOST_WAITING: Final = 10_000
-"""Instances of one app; whoever wants more sees no difference."""
+_MOST_WAITING: Final = 200
+"""Waiting instances of one app that are told; a bay that has got room for these asks again for the rest."""
+_MOST_WAITING_IN_ALL: Final = 2_000
+"""Of all apps, in the order of the queue: a number in a queue is cheap to write, and each instance is an object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +114,7 @@ def _task(data: Doc, framework: str) -> MesosTask:
 
 def _agent(data: Doc, away: set[Machine]) -> CoeNode:
     address = text(data, "pid").partition("@")[2].rpartition(":")[0].strip("[]")
-    hostname, active = text(data, "hostname"), data.get("active", True) is True
+    hostname, active = short(text(data, "hostname")), data.get("active", True) is True
     attributes = inner(data, "attributes")
     return CoeNode(
         id=text(data, "id"),
@@ -191,24 +194,34 @@ def _why(data: Doc) -> str:
         return ""
     told = docs(inner(data, "processedOffersSummary").get("rejectSummaryLastOffers"))
     reasons = sorted(text(one, "reason") for one in told if number(one, "declined") > 0)
-    return f"no agent's offer was taken: {', '.join(reasons)}" if reasons else "no agent has offered enough"
+    return short(f"no agent's offer was taken: {', '.join(reasons)}") if reasons else "no agent has offered enough"
 
 
 def works(cluster: Cluster, marathon: Marathon) -> list[Work]:
-    """All work: tasks by their app or framework, and what waits."""
-    running = [Work(named(task, marathon), task.agent, task.asks, stays=False) for task in cluster.tasks]
-    waiting = [
-        Work(one.app, None, one.asks, stays=False, waiting=one.waiting)
+    """All work: tasks by their app or framework, and what waits, as far as the limits above go."""
+    running = [
+        Work(named(task, marathon), task.agent, task.asks, stays=False, held=rooted(task, marathon))
+        for task in cluster.tasks
+    ]
+    waiting = (
+        Work(short(one.app), None, one.asks, stays=False, waiting=one.waiting)
         for one in marathon.queue
         for _ in range(one.count)
-    ]
-    return running + waiting
+    )
+    return running + list(islice(waiting, _MOST_WAITING_IN_ALL))
+
+
+def rooted(task: MesosTask, marathon: Marathon) -> bool:
+    """Whether killing it would not move it: it is another framework's, or its volume is where it is."""
+    ours = marathon.tasks.get(task.id)
+    app = marathon.apps.get(ours.app) if ours is not None else None
+    return ours is None or (app is not None and app.bound)
 
 
 def named(task: MesosTask, marathon: Marathon) -> str:
     """As people call it: the app, or framework and task."""
     ours = marathon.tasks.get(task.id)
-    return ours.app if ours is not None else f"{task.framework}:{task.name or task.id}"
+    return short(ours.app if ours is not None else f"{task.framework}:{task.name or task.id}")
 
 
 def _resources(data: Doc) -> Resources:

@@ -60,6 +60,9 @@ class Work:
     """Whether it goes with its node and is not moved: a DaemonSet's or mirror pod, a global service's task."""
     waiting: str = ""
     """Why it cannot be placed for want of room or of nodes; empty when it is not that which it waits for."""
+    held: bool = False
+    """Whether a drain would not move it without force: nobody would start it again, it cannot be anywhere else, or a
+    disruption budget that allows nothing keeps it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +73,13 @@ class Look:
     works: tuple[Work, ...]
 
     def find(self, node: Node) -> CoeNode | None:
-        """The engine's view of a server, by its name or its addresses; None: the engine does not know it."""
-        ours = {node.private_address, node.address}
-        named = [one for one in self.nodes if one.name == node.name.lower() or one.name == node.name]
-        return next(iter(named), None) or next((one for one in self.nodes if ours & set(one.addresses)), None)
+        """The engine's view of a server, by its name or else its addresses; of several the first that is ready, as one
+        that came anew may be known beside its predecessor. None: the engine does not know it."""
+        names = {node.name, node.name.lower()} - {""}
+        ours = {node.private_address, node.address} - {""}  # what has no address yet is not what told none
+        found = [one for one in self.nodes if one.name in names]
+        found = found or [one for one in self.nodes if not ours.isdisjoint(one.addresses)]
+        return max(found, key=lambda one: one.ready, default=None)
 
     def on(self, node: CoeNode) -> list[Work]:
         """What runs on a node and would have to be moved."""

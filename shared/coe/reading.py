@@ -4,13 +4,16 @@ TypeError. And asking one of several servers that know the same, and telling the
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from shared.coe.port import CoeNode
 from shared.domain.errors import CloudError
 
 Doc = Mapping[str, Any]
 """A JSON object."""
+
+LONGEST: Final = 253
+"""Characters of a name or a reason: no engine's own names are longer, and what lies is not to fill our memory."""
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -54,6 +57,11 @@ def text(data: Doc, key: str) -> str:
 def maybe(data: Doc, key: str) -> str:
     """A string; empty where it is absent or null."""
     return "" if data.get(key) is None else text(data, key)
+
+
+def short(told: str) -> str:
+    """Names and reasons as they are kept: cut to `LONGEST`."""
+    return told[:LONGEST]
 
 
 def number(data: Doc, key: str) -> float:

@@ -14,7 +14,7 @@ from shared.coe.connect import Channel
 from shared.coe.port import Blocker, CoeNode, Look
 from shared.coe.reading import Doc, first_of, health_of
 from shared.coe.swarm_manager import SERVICE, Manager
-from shared.coe.swarm_rules import closed, drained, opened, plan, remaining
+from shared.coe.swarm_rules import bound, closed, drained, opened, plan, remaining
 from shared.coe.swarm_state import SwarmNode
 from shared.domain.errors import CloudError
 
@@ -32,7 +32,9 @@ class SwarmMode:
     async def look(self) -> Look:
         """All nodes and the tasks of all services."""
         nodes, tasks = await first_of(self._managers, Manager.all)
-        return Look(tuple(one.seen for one in nodes), tuple(task.work() for task in tasks if task.lives))
+        rooted = bound(nodes, tasks)
+        works = tuple(task.work(bound=task.id in rooted) for task in tasks if task.lives)
+        return Look(tuple(one.seen for one in nodes), works)
 
     async def close_nodes(self, nodes: Sequence[CoeNode], mark: str) -> None:
         """Pause them, with the mark as a label."""

@@ -18,7 +18,7 @@ from urllib.parse import quote
 from shared.coe.connect import Channel
 from shared.coe.errors import sense
 from shared.coe.port import Blocker, CoeNode, Look, Resources, Work
-from shared.coe.reading import Doc, doc, docs, first_of, health_of, inner, items, maybe, text, texts
+from shared.coe.reading import Doc, doc, docs, first_of, health_of, inner, items, maybe, short, text, texts
 from shared.domain.errors import CloudError
 
 SERVICE: Final = "docker"
@@ -147,9 +147,11 @@ def _engine(name: str, address: str, facts: Mapping[str, str]) -> Engine:
     ready = state == "Healthy"
     told = "" if ready else f"Swarm says that it is {state.lower()}" + (f": {error}" if error != "(none)" else "")
     labels = dict(one.partition("=")[::2] for one in facts.get("Labels", "").split(", ") if "=" in one)
-    known = name if name != "(unknown)" else host
+    known = short(name if name != "(unknown)" else host)
     capacity = Resources(cpu_has, int(memory_has))
-    seen = CoeNode(known, known, (host,), ready, told, open=ready, manager=False, capacity=capacity, labels=labels)
+    seen = CoeNode(
+        known, known, (host,), ready, short(told), open=ready, manager=False, capacity=capacity, labels=labels
+    )
     return Engine(seen, Resources(cpu_used, int(memory_used)))
 
 
@@ -175,7 +177,7 @@ def read_container(data: Doc) -> Container | None:
     node, name = place
     labels = texts(inner(data, "Labels"))
     own = name in _OWN or maybe(data, "Image").partition(":")[0] == "swarm"
-    return Container(text(data, "Id"), name, node, own, _AGAIN in labels.get(_POLICIES, ""))
+    return Container(text(data, "Id"), short(name), short(node), own, _AGAIN in labels.get(_POLICIES, ""))
 
 
 def _works(nodes: Sequence[Engine], containers: Sequence[Container]) -> Iterable[Work]:
@@ -184,4 +186,6 @@ def _works(nodes: Sequence[Engine], containers: Sequence[Container]) -> Iterable
         share = max(1, sum(not one.own for one in here))
         asks = Resources(node.reserved.cpu / share, node.reserved.memory // share)
         for one in here:
-            yield Work(one.name, one.node, Resources() if one.own else asks, stays=one.own)
+            yield Work(
+                one.name, one.node, Resources() if one.own else asks, stays=one.own, held=not one.own and not one.again
+            )

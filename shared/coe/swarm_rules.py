@@ -17,6 +17,8 @@ from shared.coe.rooms import Rooms
 from shared.coe.swarm_state import CLOSED_BY, WAS, SwarmNode, Task
 
 NOT_AGAIN: Final = "its restart condition is none, so nobody would start it again"
+_MOST_MATCHES: Final = 200_000
+"""Nodes times kinds of constraints that are looked at for one bay."""
 NO_ROOM: Final = "no other node that takes work has room for it"
 
 
@@ -69,6 +71,22 @@ def plan(
             go.append(node)
             rooms = trial
     return go, blockers
+
+
+def bound(nodes: Iterable[SwarmNode], tasks: Iterable[Task]) -> set[str]:
+    """The ids of the tasks that their placement constraints allow on no other node that takes work. Of more kinds of
+    constraints than can be looked at that is taken for granted."""
+    takers = {node.seen.id: node for node in nodes if node.seen.open and node.seen.ready}
+    homes, found = dict[tuple[str, ...], set[str]](), set[str]()
+    for task in tasks:
+        if not task.constraints or task.node is None:
+            continue
+        if task.constraints not in homes:
+            few = len(homes) * len(takers) < _MOST_MATCHES
+            homes[task.constraints] = {one for one in takers if _allowed(task, takers, one)} if few else set()
+        if not homes[task.constraints] - {task.node}:
+            found.add(task.id)
+    return found
 
 
 def remaining(leaving: Collection[str], tasks: Sequence[Task], *, force: bool) -> list[Blocker]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from shared.coe.port import CoeNode, Resources, Work
-from shared.coe.reading import Doc, doc, docs, inner, items, maybe, number, text, texts
+from shared.coe.reading import Doc, doc, docs, inner, items, maybe, number, short, text, texts
 
 CLOSED_BY: Final = "jeroboam.closed-by"
 """Label of a node that we closed; its value is the mark."""
@@ -60,9 +60,10 @@ class Task:
     restarts: bool
     """Whether the swarm would start it again elsewhere."""
 
-    def work(self) -> Work:
-        """As the port has it."""
-        return Work(self.name, self.node, self.asks, self.stays, self.waiting)
+    def work(self, *, bound: bool = False) -> Work:
+        """As the port has it; `bound`: it may be nowhere else."""
+        held = self.wanted and not self.stays and (bound or not self.restarts)
+        return Work(self.name, self.node, self.asks, self.stays, self.waiting, held)
 
 
 def read_nodes(data: object) -> list[SwarmNode]:
@@ -79,10 +80,10 @@ def read_node(data: Doc) -> SwarmNode:
     hosts = (maybe(status, "Addr"), maybe(manager, "Addr").rpartition(":")[0].strip("[]"))
     seen = CoeNode(
         id=text(data, "ID"),
-        name=maybe(description, "Hostname") or text(data, "ID"),
+        name=short(maybe(description, "Hostname") or text(data, "ID")),
         addresses=tuple(dict.fromkeys(host for host in hosts if host not in _NOWHERE)),
         ready=state == "ready",
-        problem="" if state == "ready" else f"docker says that it is {state}" + (f": {told}" if told else ""),
+        problem="" if state == "ready" else short(f"docker says that it is {state}" + (f": {told}" if told else "")),
         open=availability == "active",
         manager=text(spec, "Role") == "manager",
         capacity=_resources(inner(description, "Resources")),
@@ -108,7 +109,7 @@ def _task(data: Doc, service: Doc, down: set[str]) -> Task:
     called = maybe(inner(service, "Spec"), "Name") or text(data, "ServiceID")
     return Task(
         id=text(data, "ID"),
-        name=f"{called}.{slot or node or text(data, 'ID')}",
+        name=short(f"{called}.{slot or node or text(data, 'ID')}"),
         service=text(data, "ServiceID"),
         slot=slot,
         node=node,
@@ -116,7 +117,7 @@ def _task(data: Doc, service: Doc, down: set[str]) -> Task:
         lives=state not in _ENDED and (wanted or node not in down),
         wanted=wanted,
         stays="Global" in modes or "GlobalJob" in modes,
-        waiting=told if wanted and state == "pending" and told.startswith(_NO_ROOM) else "",
+        waiting=short(told) if wanted and state == "pending" and told.startswith(_NO_ROOM) else "",
         created=maybe(data, "CreatedAt"),
         constraints=tuple(str(one) for one in items(inner(spec, "Placement").get("Constraints"))),
         restarts=maybe(inner(spec, "RestartPolicy"), "Condition") != "none",

@@ -10,6 +10,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Computed,
     DateTime,
     ForeignKey,
     Identity,
@@ -313,6 +314,7 @@ stack_renders = Table(
     json_column("files"),
     json_column("environment"),
     json_column("parameters"),
+    Column("has_shards", Boolean, Computed("files ? 'shard.yaml'", persisted=True)),
     created(),
 )
 

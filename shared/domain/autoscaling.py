@@ -2,14 +2,16 @@
 
 The rules, the first that says something counts:
 
-1. A group outside its range is brought towards it, whatever else holds; shrinking only by what drains safely.
+1. A group that is smaller than its range is brought into it, whatever else holds.
 2. Out, at once: work waits that more nodes fit, or more is asked for of the nodes than the utilisation aimed at.
    Work that waits although there is room (for reasons of its own, a port or a rule about neighbours) gets one node on
    trial, and the next only if the last one helped.
 3. In, after a quiet period without a break: by nodes whose work fits elsewhere, if what is left stays below the
-   utilisation aimed at. A shrinking that had to be undone doubles the quiet period, up to eight times.
+   utilisation aimed at; a group that is larger than its range also by busier ones. A shrinking that had to be undone
+   doubles the quiet period, up to eight times. Work that a trial has not helped keeps nobody from leaving.
 
 Who sees nothing, sees late or sees what cannot be never shrinks. After 1 and 2 come the cool-downs and the steps.
+Nodes that were asked for and do not come are not bought anew, but for one or a tenth of the group.
 """
 
 from __future__ import annotations
@@ -18,25 +20,30 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
+from shared.domain import autoscaling_words as words
 from shared.domain.packing import Amount
 
 BOOT_SECONDS: Final = 600.0
-"""For so long nodes that were asked for and have not come count as coming: what waits for them needs no others."""
+"""For so long nodes that were asked for and have not come count as starting; afterwards as missing."""
 LONGEST_GAP: Final = 300.0
 """Seconds between two looks beyond which nobody knows whether it was quiet meanwhile."""
 TRIAL_SECONDS: Final = 180.0
 """How long work waits beside free room before a node is tried for it."""
+TRIED_SECONDS: Final = 6 * 3600.0
+"""So long after the last stuck work a trial that was made for it is remembered, lest work that comes and goes gets one
+each time."""
+MISSING_SHARE: Final = 0.1
+"""Of a group's nodes, or one node: what may be missing and is bought in its place."""
 SLACK: Final = 0.05
 """So far below the utilisation aimed at stays who shrinks, lest the next small thing makes it grow again."""
 _BLIND_TOLD: Final = 3
-"""Looks in a row that failed until people are told."""
+"""Looks in a row that failed, or that missed nodes, until people are told."""
 _MOST_REGRETS: Final = 3
 _LARGEST_SHARE: Final = 1000.0
 """No engine puts a thousand times as much on a node as the node has."""
 _TINY: Final = 1e-9
-_NOT_STUCK: Final[Mapping[str, Any]] = {"stuck_since": None, "tried": 0}
 
 
 class Topic(StrEnum):
@@ -50,9 +57,10 @@ class Topic(StrEnum):
     TOO_LARGE = "too large"
     STUCK = "stuck"
     BLIND = "blind"
+    MISSING = "missing"
 
 
-_TROUBLE: Final = frozenset({Topic.FULL, Topic.TOO_LARGE, Topic.STUCK, Topic.BLIND})
+_TROUBLE: Final = frozenset({Topic.FULL, Topic.TOO_LARGE, Topic.STUCK, Topic.BLIND, Topic.MISSING})
 """What people are told of once, and of its end."""
 
 
@@ -98,11 +106,13 @@ class Load:
     """What a new node of the group offers; None: not known."""
     word: str = "pods"
     """What the engine calls its work."""
+    missing: int = 0
+    """Nodes of the group that do not work and had their time to start."""
 
     @property
     def sound(self) -> bool:
         """Whether it can be true."""
-        counts = (self.ready, self.nodes, self.idle, self.spare, self.more)
+        counts = (self.ready, self.nodes, self.idle, self.spare, self.more, self.missing)
         shares = Amount(self.cpu, self.memory)
         return min(counts) >= 0 and self.ready <= self.nodes and shares.sound and max(shares) <= _LARGEST_SHARE
 
@@ -121,8 +131,12 @@ class History:
     regrets: int = 0
     stuck_since: float | None = None
     tried: int = 0
-    """How much was stuck when a node was tried for it; 0: none was."""
+    """How much was stuck when a node was tried for it; 0: none was, lately."""
+    stuck_at: float | None = None
+    """When anything was last stuck."""
     blind: int = 0
+    missed: int = 0
+    """Looks in a row that missed nodes."""
     told: str = Topic.STEADY.value
 
     @classmethod
@@ -154,6 +168,12 @@ def young(now: float, count: int, history: History) -> bool:
     return history.changed is None or history.count != count or now - history.changed < BOOT_SECONDS
 
 
+def made_up(count: int, missing: int) -> int:
+    """How many of the nodes that are missing although they had their time are bought anew; the others still count as
+    coming: else a group whose new nodes never work would grow as far as it may."""
+    return min(missing, max(1, int(count * MISSING_SHARE)))
+
+
 def decide(
     now: float, count: int, load: Load | None, limits: Limits, history: History, *, unseen: str = ""
 ) -> Decision:
@@ -162,7 +182,10 @@ def decide(
     `load` None: nothing could be seen, for the reason `unseen`.
     """
     seen = load if load is not None and load.sound else None
-    case = _Case(now, count, seen, limits, _followed(now, count, history), unseen)
+    past = _followed(now, count, history)
+    if seen is not None:
+        past = replace(past, blind=0, missed=past.missed + 1 if seen.missing else 0)
+    case = _Case(now, count, seen, limits, past, unseen)
     return case.range() or case.blind() or case.out() or case.inward() or case.rest()
 
 
@@ -179,15 +202,9 @@ class _Case:
         """Rule 1."""
         limits, count = self.limits, self.count
         if count < limits.least:
-            return self._grow(limits.least, f"The group has {_nodes(count)} and shall have {limits.least} at least")
-        over = count - limits.most
-        if over <= 0 or self.load is None or self.load.ready < count:
-            return None
-        leaving = min(over, limits.step_in, self.load.spare)
-        if leaving > 0:
-            self.past = replace(self.past, in_at=self.now, quiet_since=None)
-            why = f"The group has {_nodes(count)} and may have {limits.most} at most"
-            return self._decision(count - leaving, f"{why}.", Topic.SHRINK)
+            return self._grow(
+                limits.least, f"The group has {words.nodes(count)} and shall have {limits.least} at least"
+            )
         return None
 
     def blind(self) -> Decision | None:
@@ -208,7 +225,10 @@ class _Case:
             share = max(load.cpu, load.memory)
             what = "cpu" if load.cpu >= load.memory else "memory"
             aim = f"more than the {self.limits.target:.0%} aimed at"
-            wanted, why = aimed, f"{share:.0%} of the nodes' {what} is asked for, {aim}; {_more(aimed - self.count)} it"
+            wanted, why = (
+                aimed,
+                f"{share:.0%} of the nodes' {what} is asked for, {aim}; {words.more(aimed - self.count)} it",
+            )
         if wanted <= self.count:
             wanted, why = self._by_trial(load)
         return self._grow(wanted, why) if wanted > self.count else None
@@ -228,20 +248,19 @@ class _Case:
             return None
         calm = self.now - _or_never(self.past.out_at) > 4 * quiet
         self.past = replace(self.past, in_at=self.now, quiet_since=None, regrets=0 if calm else self.past.regrets)
-        share = max(load.cpu, load.memory)
-        idle = load.idle >= leaving
-        what = f"{_nodes(leaving)} {_had(leaving)} no work" if idle else f"only {share:.0%} of the nodes is asked for"
-        why = f"For {_minutes(self.now - since)} {what}; what runs fits on {_nodes(self.count - leaving)}."
+        why = f"{self._calm(load, leaving, self.now - since)}; what runs fits on {words.nodes(self.count - leaving)}."
         return self._decision(self.count - leaving, why, Topic.SHRINK)
 
     def rest(self) -> Decision:
         """Nothing is to be done; which is worth telling where work waits all the same."""
         load = self._seen()
+        if self.past.missed >= _BLIND_TOLD:
+            return self._missing(load)
         if load.too_large:
-            why = f"{_work(load.too_large, load.word)} for larger nodes than this group has; more would not help."
+            why = f"{words.work(load.too_large, load.word)} for larger nodes than this group has; more would not help."
             return self._decision(self.count, why, Topic.TOO_LARGE)
         if load.stuck and self.now - _or_never(self.past.stuck_since) >= TRIAL_SECONDS:
-            why = f"{_work(load.stuck, load.word)} although nodes have room; more would not help."
+            why = f"{words.work(load.stuck, load.word)} although nodes have room; more would not help."
             return self._decision(self.count, why, Topic.STUCK)
         topic = Topic.RESTING if load.waiting or load.stuck else Topic.STEADY
         return self._decision(self.count, "All work has room.", topic)
@@ -249,13 +268,20 @@ class _Case:
     def _seen(self) -> Load:
         assert self.load is not None  # noqa: S101 - `blind` is asked before
         since = self.now if self.past.stuck_since is None else self.past.stuck_since
-        stuck: Mapping[str, Any] = {"stuck_since": since, "tried": self.past.tried} if self.load.stuck else _NOT_STUCK
-        self.past = replace(self.past, blind=0, **stuck)
+        if self.load.stuck:
+            self.past = replace(self.past, stuck_since=since, stuck_at=self.now)
+        elif self.now - _or_never(self.past.stuck_at) <= TRIED_SECONDS:
+            self.past = replace(self.past, stuck_since=None)
+        else:
+            self.past = replace(self.past, stuck_since=None, stuck_at=None, tried=0)
         return self.load
 
     def _by_waiting(self, load: Load) -> tuple[int, str]:
         more = load.more if load.waiting else 0
-        return self.count + more, f"{_work(load.waiting, load.word)} for room; {_more(more)} them" if more else ""
+        return (
+            self.count + more,
+            f"{words.work(load.waiting, load.word)} for room; {words.more(more)} them" if more else "",
+        )
 
     def _short_of_target(self, load: Load) -> int:
         share = max(load.cpu, load.memory)
@@ -269,13 +295,15 @@ class _Case:
             return self.count, ""
         if self.now - _or_never(past.out_at) >= self.limits.rest_out:
             self.past = replace(past, tried=stuck, stuck_since=self.now)
-        return self.count + 1, f"{_work(load.stuck, load.word)} although nodes have room; one more node is tried"
+        return self.count + 1, f"{words.work(load.stuck, load.word)} although nodes have room; one more node is tried"
 
     def _grow(self, wanted: int, why: str) -> Decision:
         """As far as range, step and cool-down let it."""
         limits = self.limits
         desired = min(wanted, self.count + limits.step_out, limits.most)
         self.past = replace(self.past, quiet_since=None)
+        if desired <= self.count and self.load is not None and self.past.missed >= _BLIND_TOLD:
+            return self._missing(self.load)
         if desired <= self.count:
             why = f"{why}, and the group may have {limits.most} at most."
             return self._decision(self.count, why, Topic.FULL if self.count >= limits.most else Topic.RESTING)
@@ -288,12 +316,12 @@ class _Case:
         return self._decision(desired, f"{why}{bounded}.", Topic.GROW)
 
     def _leaving(self, load: Load) -> int:
-        """How many nodes may leave; 0 while anything waits or a node is not ready."""
+        """How many nodes may leave; 0 while anything waits that nodes may help, or a node is not ready."""
         limits = self.limits
-        if load.waiting or load.stuck or load.ready < self.count:
+        if load.waiting or (load.stuck and not self._in_vain(load)) or load.ready < self.count:
             return 0
-        share = max(load.cpu, load.memory)
-        most = load.spare if share < limits.scale_in else load.idle
+        share, over = max(load.cpu, load.memory), max(0, self.count - limits.most)
+        most = load.spare if share < limits.scale_in else max(load.idle, min(load.spare, over))
         leaving = min(most, limits.step_in, self.count - limits.least, load.nodes)
         while leaving > 0:
             left = load.nodes - leaving
@@ -301,6 +329,27 @@ class _Case:
                 return leaving
             leaving -= 1
         return 0
+
+    def _in_vain(self, load: Load) -> bool:
+        """Whether more nodes do not help what is stuck: one was tried, or none may be."""
+        past = self.past
+        tried = bool(past.tried) and len(load.stuck) >= past.tried
+        long = self.now - _or_never(past.stuck_since) >= TRIAL_SECONDS
+        return long and (tried or self.count >= self.limits.most)
+
+    def _calm(self, load: Load, leaving: int, seconds: float) -> str:
+        """Why nodes may leave, for people."""
+        share = max(load.cpu, load.memory)
+        if load.idle >= leaving:
+            return f"For {words.minutes(seconds)} {words.nodes(leaving)} {words.had(leaving)} no work"
+        if share >= self.limits.scale_in:
+            return f"The group has {words.nodes(self.count)} and may have {self.limits.most} at most"
+        return f"For {words.minutes(seconds)} only {share:.0%} of the nodes is asked for"
+
+    def _missing(self, load: Load) -> Decision:
+        joined = f"{words.nodes(load.missing)} of {self.count} did not join the cluster, or left it"
+        why = f"{joined}; until they work hardly any others are added. Look at the bay's health."
+        return self._decision(self.count, why, Topic.MISSING)
 
     def _decision(self, desired: int, reason: str, topic: Topic) -> Decision:
         told, acts = self.past.told, desired != self.count
@@ -318,7 +367,7 @@ def _followed(now: float, count: int, past: History) -> History:
     """
     gap = past.at is None or not 0 <= now - past.at <= LONGEST_GAP
     changed = past.count != count or past.changed is None
-    names = ("out_at", "in_at", "stuck_since", "quiet_since", "changed")
+    names = ("out_at", "in_at", "stuck_since", "stuck_at", "quiet_since", "changed")
     instants = {name: min(now, value) for name in names if (value := getattr(past, name)) is not None}
     instants |= {"changed": now} if changed else {}
     kept = replace(past, **instants)
@@ -330,37 +379,10 @@ def _fits(name: str, value: object) -> bool:
         return False
     if name == "told":
         return isinstance(value, str)
-    if name in ("count", "regrets", "tried", "blind"):
+    if name in ("count", "regrets", "tried", "blind", "missed"):
         return isinstance(value, int) and value >= 0 and (name != "regrets" or value <= _MOST_REGRETS)
     return isinstance(value, int | float) and math.isfinite(value)
 
 
 def _or_never(instant: float | None) -> float:
     return -math.inf if instant is None else instant
-
-
-def _nodes(number: int) -> str:
-    return f"{number} node" if number == 1 else f"{number} nodes"
-
-
-def _more(number: int) -> str:
-    return "1 more node fits" if number == 1 else f"{number} more nodes fit"
-
-
-def _had(number: int) -> str:
-    return "has had" if number == 1 else "have had"
-
-
-def _minutes(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    return f"{minutes} minutes" if minutes != 1 else "a minute"
-
-
-_SHOWN: Final = 3
-
-
-def _work(names: tuple[str, ...], word: str) -> str:
-    """How much waits and some of it by name: "3 pods wait (web-1: 500m cpu)"."""
-    number = len(names)
-    shown = "; ".join(names[:_SHOWN]) + (f"; and {number - _SHOWN} more" if number > _SHOWN else "")
-    return f"{number} {word[:-1]} waits ({shown})" if number == 1 else f"{number} {word} wait ({shown})"

@@ -25,7 +25,8 @@ class Busy:
 
 
 UNKNOWN = Busy(ready=False, open=False, works=0)
-"""A node of which the engine does not know: nothing runs on it."""
+"""A node of which the engine does not know. It leaves first; that nothing runs on it is not believed of one look, so
+whoever drains it asks again (services/scaler/steps/doubt.py)."""
 
 
 def most_leaving(present: int, wanted: int, named: int) -> int:

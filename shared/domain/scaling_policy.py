@@ -32,7 +32,7 @@ DEFAULTS: Final[Mapping[str, int]] = {
 }
 """What holds where nobody said anything, as benchmarks/autoscale.py found it good.
 
-`max_node_count` is one more than the bay was made with, as in Magnum.
+`max_node_count` is one more than the bay was made with, as in Magnum, or what its owner has resized it to.
 """
 
 _LABELS: Final = {ENABLED: AUTO_SCALING, LEAST: MIN_NODES, MOST: MAX_NODES}
@@ -65,11 +65,13 @@ def effective(
     stored: Mapping[str, object],
     *,
     born: int,
+    count: int,
     group: tuple[int, int | None],
 ) -> dict[str, Value]:
     """Every value of the policy, with its source.
 
-    `born` is the number of workers that the bay was made with; `group` the nodegroup's own range, which binds too.
+    `born` is the number of workers that the bay was made with, `count` that which it has: where nobody said how many it
+    may have, an owner's resize is not undone. `group` is the nodegroup's own range, which binds too.
     A label that says nothing readable counts as absent: it was looked at when the bay was made.
     """
     found = {ENABLED: Value(0, Source.DEFAULT)} | {
@@ -83,7 +85,7 @@ def effective(
         given = stored.get(name)
         if isinstance(given, int):
             found[name] = Value(int(given), Source.POLICY)
-    return _bounded(found, born, *group)
+    return _bounded(found, max(born + 1, count), *group)
 
 
 def labels_of(spec: Mapping[str, object]) -> dict[str, str]:
@@ -127,11 +129,11 @@ def limits_of(values: Effective) -> Limits:
     )
 
 
-def _bounded(found: dict[str, Value], born: int, least: int, most: int | None) -> dict[str, Value]:
+def _bounded(found: dict[str, Value], usual: int, least: int, most: int | None) -> dict[str, Value]:
     if found[LEAST].value < least:
         found[LEAST] = Value(least, Source.NODEGROUP)
     if MOST not in found:
-        found[MOST] = Value(max(born + 1, found[LEAST].value), Source.DEFAULT)
+        found[MOST] = Value(max(usual, found[LEAST].value), Source.DEFAULT)
         if most is not None:
             found[MOST] = Value(most, Source.NODEGROUP)
     if most is not None and found[MOST].value > most:

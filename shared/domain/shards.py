@@ -85,19 +85,29 @@ def home(node: Node) -> Place:
 
 
 def shares(
-    workers: Iterable[Node], wanted: int, remove: Collection[str] = (), *, pool: int = 0, largest: int = LARGEST
+    workers: Iterable[Node],
+    wanted: int,
+    remove: Collection[str] = (),
+    *,
+    pool: int = 0,
+    largest: int = LARGEST,
+    back: Iterable[Place] = (),
 ) -> dict[Place, Share]:
     """What each stack is to have when a nodegroup of these workers is to have `wanted` and `remove` leave.
 
-    Those that leave are taken where they are; those that come fill the stacks of `pool`, the group's newest, in order,
-    with at most `largest` in each. The first stack of that pool is always in the answer; of the others those that have
-    workers, or are to have some.
+    Those that leave are taken where they are. Of those that come, first one goes to each stack of `back`, where one is
+    replaced; the others fill the stacks of `pool`, the group's newest, in order, with at most `largest` in each. The
+    first stack of that pool is always in the answer; of the others those that have workers, or are to have some.
     """
     held: dict[Place, list[Node]] = {(pool, 0): []}
     for node in workers:
         held.setdefault(home(node), []).append(node)
     counts = {one: sum(node.server_id not in remove for node in nodes) for one, nodes in held.items()}
     grow, shard = max(0, wanted - sum(counts.values())), 0
+    for one in back:
+        if grow:
+            counts[one] = counts.get(one, 0) + 1
+            grow -= 1
     while grow:
         more = min(grow, max(0, largest - counts.get((pool, shard), 0)))
         counts[pool, shard] = counts.get((pool, shard), 0) + more

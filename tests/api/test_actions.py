@@ -344,3 +344,7 @@ async def _after_a_failure(system: System) -> None:
     assert shown(system, grown)["status"] == "UPDATE_FAILED"
     assert act(system, grown, "resize", {"node_count": 4}).status_code == 202
     assert act(system, shrunk, "resize", {"node_count": 5}).status_code == 202, "they are there"
+    await put(system, grown, "UPDATE_COMPLETE")  # as something else that went well leaves it
+    await system.sql("UPDATE bays SET node_count = 5 WHERE id = $1::uuid", grown)
+    await system.sql("UPDATE operations SET state = 'failed' WHERE bay_id = $1::uuid AND kind = 'resize'", grown)
+    assert act(system, grown, "resize", {"node_count": 5}).status_code == 403, "four more, whatever the status says"

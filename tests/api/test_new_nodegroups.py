@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -216,3 +218,32 @@ def test_it_counts_in_the_projects_quotas(system: System, live: dict[str, Any]) 
         assert call(system, "POST", live, "", {"name": "three", "node_count": 3}).status_code == 202
     finally:
         httpx.delete(place, headers=headers).raise_for_status()
+
+
+@pytest.mark.parametrize(("files", "status"), [({}, 409), ({"shard.yaml": ""}, 202), (None, 202)])
+async def test_a_bay_of_an_earlier_release_gets_none(
+    system: System, live: dict[str, Any], files: dict[str, str] | None, status: int
+) -> None:
+    """Such a bay's first stack does not tell others what they need of it."""
+    if files is not None:
+        await system.sql(
+            "INSERT INTO stack_renders (bay_id, generation, driver, template, files) "
+            "SELECT id, generation, driver, '', $2 FROM bays WHERE id = $1",
+            live["uuid"],
+            json.dumps(files),
+        )
+    answer = call(system, "POST", live, "", {"name": "more"}, version="14")
+    assert answer.status_code == status, answer.text
+    if status == 409:
+        assert detail(answer).startswith("This cluster was made by an earlier release")
+        assert "Make a new cluster" in detail(answer)
+        assert len(listed(system, live)) == 2
+
+
+@pytest.mark.parametrize("form", ["{}", "{{{}}}", "urn:uuid:{}"])
+def test_a_name_that_reads_as_a_uuid_is_refused(system: System, live: dict[str, Any], form: str) -> None:
+    for name in (form.format(uuid4()), form.format(uuid4().hex)):
+        answer = call(system, "POST", live, "", {"name": name}, version="14")
+        assert answer.status_code == 400
+        assert "field/attribute name" in detail(answer)
+        assert "reads as a UUID" in detail(answer)

@@ -202,3 +202,20 @@ def test_the_budget_that_is_used_up_is_named_before_others() -> None:
 
     both = [budget("z", mine), budget("a", mine), budget("roomy", mine, allowed=2)]
     assert kept_by(both, {"app": "web"}, empty_selects=True) == "PodDisruptionBudgets a, z allow no disruption now"
+
+
+def test_names_and_problems_without_measure_are_cut() -> None:
+    long = "n" * 1_000
+    wire = {"metadata": {"name": long, "namespace": long}, "status": scheduled("False", "Unschedulable", long)}
+    found = read_pod(TypeAdapter(WirePod).validate_python(wire), NOW)
+    assert found is not None
+    work = found.as_work()
+    assert (len(found.name), len(found.namespace), len(work.waiting)) == (253, 253, 253)
+
+    status = {"conditions": [{"type": "Ready", "status": "False", "message": long}]}
+    node = read_node({"metadata": {"name": long}, "status": status})  # type: ignore[typeddict-item]
+    assert (len(node.name), len(node.problem)) == (253, 253)
+
+    mine = {"matchLabels": {"app": "web"}}
+    told = kept_by([budget(long, mine)] * 100, {"app": "web"}, empty_selects=True)
+    assert len(told) <= 253

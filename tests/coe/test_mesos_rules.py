@@ -142,3 +142,20 @@ def test_what_waits_for_something_else_than_room() -> None:
         ("/new", 1.0, ""),
         ("/pod", 1.5, "no agent has offered enough"),
     ]
+
+
+def test_a_queue_without_measure_is_cut() -> None:
+    def waits(at: int, count: int) -> Doc:
+        return {"app": {"id": f"/a{at}", "cpus": 1, "mem": 64}, "count": count, "delay": {"overdue": True}}
+
+    one, many = (waits(0, 10_000),), tuple(waits(at, 10_000) for at in range(50))
+    assert len(works(cluster(), marathon(0, 1.0, queue=one))) == 200
+    assert len(works(cluster(), marathon(0, 1.0, queue=many))) == 2_000
+    assert len(works(cluster(task("t1")), marathon(0, 1.0, queue=(waits(0, 3),)))) == 4
+
+
+def test_names_without_measure_are_cut() -> None:
+    long = "n" * 1_000
+    of = cluster(others=(task("t1", name=long),))
+    by = marathon(0, 1.0, queue=({"app": {"id": f"/{long}", "cpus": 1}, "delay": {"overdue": True}},))
+    assert all(len(work.name) == 253 for work in works(of, by))

@@ -134,3 +134,13 @@ def test_links_and_strangers_among_names() -> None:
     assert linked is not None
     assert (linked.name, linked.node, linked.own, linked.again) == ("web", "w-0", False, False)
     assert read_container({"Id": "1", "Names": ["/web"]}) is None
+
+
+def test_names_and_problems_without_measure_are_cut() -> None:
+    long = "n" * 1_000
+    lines = [["Nodes", "1"], [f" {long}", "10.0.0.4:2375"], ["  \u2514 Status", "Pending"], ["  \u2514 Error", long]]
+    (one,) = read_info({"DriverStatus": lines})
+    assert (len(one.seen.name), len(one.seen.problem)) == (253, 253)
+    container = read_container({"Id": "1", "Names": [f"/{long}/{long}"]})
+    assert container is not None
+    assert (container.node, len(container.name)) == (one.seen.id, 253)

@@ -78,3 +78,13 @@ def test_names_of_what_has_no_service_any_more() -> None:
 def test_a_manager_s_other_address_counts() -> None:
     found = node("a", Status={"State": "ready", "Addr": "0.0.0.0"}, ManagerStatus={"Addr": "10.0.0.9:2377"})
     assert found.seen.addresses == ("10.0.0.9",)
+
+
+def test_names_and_problems_without_measure_are_cut() -> None:
+    long = "n" * 1_000
+    found = node(long, Status={"State": "down", "Message": long}).seen
+    assert (len(found.name), len(found.problem)) == (253, 253)
+    service = {"ID": "s", "Spec": {"Name": long}}
+    status = {"State": "pending", "Err": f"no suitable node ({long})"}
+    (task,) = read_tasks([service], [{"ID": "t", "ServiceID": "s", "Status": status, "DesiredState": "running"}], ())
+    assert (len(task.name), len(task.waiting)) == (253, 253)

@@ -155,7 +155,7 @@ async def test_what_a_healer_found_unhealthy_itself_is_not_taken_back(place: Pla
     (bay,) = await place.bays(1)
     await place.admin.execute(
         "UPDATE bays SET health_status = 'UNHEALTHY', coe_health = 'UNHEALTHY', "
-        "health_status_reason = '{\"api\": \"no\"}'"
+        'health_status_reason = \'{"api": "no"}\''
     )
     assert await place.tell(bay, {}, ill=False) == ("UNHEALTHY", {"api": "no"})
 
@@ -197,5 +197,35 @@ async def test_only_an_operation_that_changes_the_stack_tells_how_it_should_look
             bay,
             each,
             state,
+        )
+    assert (await place.resting())[0].changed is changed
+
+
+@pytest.mark.parametrize(
+    ("deeds", "changed"),
+    [
+        ([("resize", "failed", "more", False)], True),
+        ([("upgrade", "failed", "more", False)], True),
+        ([("heal", "failed", "default-master", False)], True),
+        ([("resize_masters", "failed", "default-master", False)], False),
+        ([("resize", "failed", "default-worker", False), ("resize", "done", "more", False)], False),
+        ([("resize", "failed", "default-worker", False), ("heal", "done", "more", False)], False),
+        ([("resize", "failed", "default-worker", False), ("heal", "done", "default-worker", True)], False),
+        ([("resize", "failed", "default-worker", False), ("heal", "done", "default-worker", False)], True),
+    ],
+)
+async def test_what_is_done_beside_the_first_stack_says_nothing_of_it(
+    place: Place, deeds: list[tuple[str, str, str, bool]], changed: bool
+) -> None:
+    (bay,) = await place.bays(1)
+    for kind, state, nodegroup, recovered in deeds:
+        await place.admin.execute(
+            "INSERT INTO operations (id, bay_id, kind, state, service, step, request, memo, requested_by) "
+            "VALUES (gen_random_uuid(), $1, $2, $3, 'provisioner', 's', $4, $5, 'u')",
+            bay,
+            kind,
+            state,
+            json.dumps({"nodegroup": nodegroup}),
+            json.dumps({"recovered": True} if recovered else {}),
         )
     assert (await place.resting())[0].changed is changed

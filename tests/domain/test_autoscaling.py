@@ -7,7 +7,19 @@ from dataclasses import replace
 
 import pytest
 
-from shared.domain.autoscaling import BOOT_SECONDS, Decision, History, Limits, Load, Topic, decide, young
+from shared.domain.autoscaling import (
+    BOOT_SECONDS,
+    TRIAL_SECONDS,
+    TRIED_SECONDS,
+    Decision,
+    History,
+    Limits,
+    Load,
+    Topic,
+    decide,
+    made_up,
+    young,
+)
 
 LIMITS = Limits(
     least=1, most=10, target=0.85, scale_in=0.5, quiet=600, rest_out=60, rest_in=300, step_out=10, step_in=5
@@ -170,11 +182,47 @@ def test_blindness_is_told_when_it_lasts() -> None:
 
 def test_a_group_outside_its_range_is_brought_back() -> None:
     assert after((0, 1, None), limits=replace(LIMITS, least=3)).desired == 3  # blind or not
-    over = replace(BUSY, ready=12, nodes=12, spare=1)
-    assert after((0, 12, over)).desired == 11  # no further than drains safely
-    assert after((0, 12, replace(over, spare=9))).desired == 10
-    assert after((0, 12, None)).desired == 12
-    assert after((0, 12, replace(WAITING, ready=12, nodes=12))).desired == 12
+    over = replace(BUSY, ready=12, nodes=12, spare=9)
+    assert _long(over).desired == 10
+    assert _long(over).reason == "The group has 12 nodes and may have 10 at most; what runs fits on 10 nodes."
+    assert _long(replace(over, spare=1)).desired == 11  # no further than drains safely
+    assert _long(replace(WAITING, ready=12, nodes=12)).desired == 12
+
+
+def test_a_group_above_its_range_waits_and_asks_like_any_other_that_shrinks() -> None:
+    over = replace(BUSY, ready=12, nodes=12, spare=9)
+    assert after((0, 12, over)).desired == 12
+    assert _long(over, minutes=10).desired == 12  # not quiet for long enough
+    assert _long(over, limits=replace(LIMITS, rest_in=3000)).desired == 12
+    assert _long(replace(over, cpu=0.79)).desired == 12  # what is left would be too much for 11
+    assert _long(replace(over, stuck=("a",)), minutes=3).desired == 12
+
+
+def _long(load: Load, *, minutes: int = 11, limits: Limits = LIMITS) -> Decision:
+    return after(*((60.0 * minute, 12, load) for minute in range(minutes)), limits=limits)
+
+
+def test_nodes_that_do_not_come_are_told_once_and_so_is_their_coming() -> None:
+    missing = replace(BUSY, ready=3, nodes=5, missing=2)
+    looks: list[tuple[float, int, Load | None]] = [(60.0 * minute, 5, missing) for minute in range(4)]
+    assert not after(*looks[:2]).tell  # it may be over at once
+    told = after(*looks[:3])
+    assert (told.desired, told.topic, told.tell) == (5, Topic.MISSING, True)
+    assert told.reason.startswith("2 nodes of 5 did not join the cluster, or left it; ")
+    assert not after(*looks).tell
+    came = after(*looks, (240, 5, replace(BUSY, ready=5, nodes=5)))
+    assert (came.topic, came.tell) == (Topic.STEADY, True)
+
+
+def test_a_full_group_whose_nodes_do_not_come_says_which() -> None:
+    full = replace(WAITING, ready=3, nodes=10, missing=7)
+    assert after(*((60.0 * minute, 10, full) for minute in range(3))).topic is Topic.MISSING
+
+
+def test_one_missing_node_is_made_up_for_and_many_are_not() -> None:
+    assert [made_up(count, missing) for count, missing in ((0, 0), (1, 1), (5, 3), (40, 3), (40, 30))] == [
+        0, 1, 1, 3, 4,
+    ]  # fmt: skip
 
 
 def test_what_no_node_fits_does_not_grow_the_group() -> None:
@@ -195,8 +243,50 @@ def test_work_that_waits_beside_free_room_gets_one_node_on_trial() -> None:
     later: list[tuple[float, int, Load | None]] = [(240 + 60.0 * minute, 4, came) for minute in range(60)]
     vain = after(*looks, *later)
     assert (vain.desired, vain.topic) == (4, Topic.STUCK)  # it did not help: no second one
-    helped = [(now, count, replace(came, stuck=("b",))) for now, count, _ in later]
+    helped: list[tuple[float, int, Load | None]] = [
+        (now, count, replace(came, stuck=("b",))) for now, count, _ in later
+    ]
     assert after(*looks, *helped[:3]).desired == 5
+
+
+STUCK = replace(IDLE, stuck=("a",))
+
+
+def _tried(then: Load) -> list[tuple[float, int, Load | None]]:
+    """A node was tried for what is stuck, and came; and an hour after it."""
+    looks: list[tuple[float, int, Load | None]] = [(60.0 * minute, 3, STUCK) for minute in range(4)]
+    return looks + [(240 + 60.0 * minute, 4, then) for minute in range(60)]
+
+
+def test_what_a_trial_has_not_helped_keeps_nobody_from_leaving() -> None:
+    came = replace(STUCK, ready=4, nodes=4)
+    looks = _tried(came)
+    assert after(*looks[:4]).desired == 4
+    shrunk = [number for number in range(5, 40) if after(*looks[:number]).desired < 4]
+    assert shrunk
+    assert shrunk[0] * 60 >= TRIAL_SECONDS + LIMITS.quiet
+    back = (240 + 3600, 2, replace(STUCK, ready=2, nodes=2, spare=0))
+    assert all(
+        after(*looks[: shrunk[0]], *[(back[0] + 60.0 * n, *back[1:]) for n in range(k)]).desired == 2 for k in (1, 9)
+    )
+
+
+def test_a_trial_is_remembered_for_hours_after_what_was_stuck() -> None:
+    busy = replace(BUSY, ready=4, nodes=4)
+    looks = _tried(busy)
+    assert after(*looks[:4]).desired == 4
+    again: list[tuple[float, int, Load | None]] = [
+        (4000 + 60.0 * minute, 4, replace(busy, stuck=("b",))) for minute in range(6)
+    ]
+    assert after(*looks, *again).desired == 4
+    late = [(now + TRIED_SECONDS, count, load) for now, count, load in again]
+    assert after(*looks, (late[0][0] - 60, 4, busy), *late[:4]).desired == 5
+
+
+def test_a_group_that_is_full_shrinks_in_spite_of_what_is_stuck() -> None:
+    full = replace(LIMITS, most=3)
+    assert quiet(STUCK, minutes=13, limits=full).desired == 3
+    assert quiet(STUCK, minutes=14, limits=full).desired == 1
 
 
 def test_a_shrinking_that_had_to_be_undone_doubles_the_patience() -> None:

@@ -19,7 +19,7 @@ SHARES = st.floats() | st.floats(0, 2)
 COUNTS = st.integers(-2, 40)
 LOADS = st.none() | st.builds(
     Load, ready=COUNTS, nodes=COUNTS, cpu=SHARES, memory=SHARES, idle=COUNTS, spare=COUNTS, more=COUNTS,
-    waiting=NAMES, stuck=NAMES, too_large=NAMES,
+    waiting=NAMES, stuck=NAMES, too_large=NAMES, missing=COUNTS,
 )  # fmt: skip
 LIMITS = st.builds(
     lambda least, wide, target, low, quiet, out, rest, steps: Limits(
@@ -33,7 +33,7 @@ INSTANTS = st.none() | st.floats(-1e6, 1e6)
 HISTORIES = st.builds(
     History, at=INSTANTS, count=st.none() | st.integers(0, 40), changed=INSTANTS, out_at=INSTANTS, in_at=INSTANTS,
     quiet_since=INSTANTS, regrets=st.integers(0, 3), stuck_since=INSTANTS, tried=st.integers(0, 3),
-    blind=st.integers(0, 5),
+    blind=st.integers(0, 5), stuck_at=INSTANTS, missed=st.integers(0, 5),
 )  # fmt: skip
 
 

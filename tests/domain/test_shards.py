@@ -60,6 +60,17 @@ def test_who_is_replaced_makes_room_for_the_one_that_comes() -> None:
     }
 
 
+def test_who_is_replaced_comes_back_where_it_was() -> None:
+    workers = [*bay(3), *(node(0, index, 2) for index in range(2))]
+    assert shares(workers, 5, {"id-0-1"}, pool=2, back=[FIRST]) == {
+        FIRST: Share(3, ("id-0-1",)),
+        (2, 0): Share(2, changed=False),
+    }
+    assert shares(workers, 5, {"id-0-1"}, pool=2)[2, 0] == Share(3), "one that comes beside"
+    assert shares(workers[1:], 6, pool=2, back=[FIRST]) == {FIRST: Share(3), (2, 0): Share(3)}, "who was gone"
+    assert shares(workers, 4, {"id-0-1"}, pool=2, back=[FIRST])[FIRST] == Share(2, ("id-0-1",)), "nobody comes"
+
+
 def test_a_stack_that_loses_all_is_named_with_none() -> None:
     assert shares(bay(2, 1), 2, {"id-1-0"}) == {
         FIRST: Share(2, changed=False),

@@ -90,7 +90,7 @@ class Node:
         (self.root / "conf/check-node").write_text(f"echo checked >>{self.root}/calls\n{told}")
 
     def dreams(self, speed: int = 1) -> None:
-        """Time passes by sleep alone from now on, and so much faster; every random wait is one of 40 s."""
+        """Time passes by sleep alone from now on, and so much faster; every random wait is one of 10 s."""
         (self.root / "clock").write_text(f"{int(time.time())}\n")
         (self.root / "slept").touch()
         self._script("bin/date", f"#!/bin/sh\ncat {self.root}/clock\n")

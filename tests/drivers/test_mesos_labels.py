@@ -55,6 +55,7 @@ def test_mesos_slave_executor_env_variables(tmp_path: Path, name: str) -> None:
 
 def test_nothing_is_written_for_labels_that_are_not_given(tmp_path: Path) -> None:
     assert {path.name for path in agent(tmp_path).iterdir()} == {
+        "attributes",
         "containerizers",
         "executor_registration_timeout",
         "hostname",

@@ -244,8 +244,12 @@ def test_a_look_that_failed_is_repeated_in_the_same_run(ready: Node, api: Api) -
 
     api.change_answer = calm
     assert ready.run("run").returncode == 0
-    problems = [body["problem"] for body in api.bodies(REPORT)]
-    assert problems[:2] == ["no answer to the renewal (503): later", None]
+    failed = "no answer to the renewal (503): later"
+    told = [(body["problem"], body["healthy"]) for body in api.bodies(REPORT)]
+    before_renewals, after = [(None, True), (failed, False)], [(failed, False), (None, True)]
+    assert told[:4] == [before_renewals[0], after[0], before_renewals[1], after[1]], (
+        "a problem holds until a look is over"
+    )
     assert len(api.of(SELF)) > 1
 
 
@@ -282,6 +286,32 @@ def test_who_was_not_heard_tries_again_at_once(ready: Node, api: Api) -> None:
     assert (len(api.of(SELF)), len(api.bodies(REPORT))) == (3, 2)
 
 
+@pytest.mark.parametrize("line", [SELF, REPORT])
+def test_who_was_refused_has_been_heard_and_comes_with_the_timer(ready: Node, api: Api, line: str) -> None:
+    """Else a node that the API does not know any more would ask it again and again."""
+    ready.dreams()
+    api.scripted[line] = [refusal(403, "no")] * 9
+    assert ready.run("run", hurry=False).returncode == 0
+    assert (ready.slept, len(api.of(line))) == ([10], 1)
+
+
+def test_a_report_before_a_renewal_that_is_not_taken_is_made_up_for(ready: Node, api: Api) -> None:
+    wish(api, "2", [now(api)], renew=True)
+    api.scripted[REPORT] = [refusal(503, "later")]
+    ready.dreams()
+    assert ready.run("run", hurry=False).returncode == 0
+    assert (ready.slept, last(api)["revision"], len(api.bodies(REPORT))) == ([10], "2", 2)
+
+
+def test_a_problem_of_the_last_run_is_told_before_a_renewal(ready: Node, api: Api) -> None:
+    """A node that fails again and again would seem well in between, and would never be healed."""
+    wish(api, "2", [now(api)], renew=True)
+    api.scripted[FIRST] = [refusal(503, "later")] * 2
+    for _ in range(2):
+        assert ready.run("run").returncode == 1
+    assert [body["problem"] is None for body in api.bodies(REPORT)] == [True, False, False, False]
+
+
 def test_a_run_within_an_operation_begins_at_once(ready: Node, api: Api) -> None:
     (ready.root / "state/wanted.json").write_text(json.dumps({"revision": "1", "operation_active": True}))
     wish(api, "2", [now(api)])
@@ -309,5 +339,5 @@ def test_a_look_that_fails_within_an_operation_is_followed_by_others(ready: Node
     api.scripted[SELF] = [answer, answer]
     ready.dreams()
     assert ready.run("run", hurry=False).returncode == 0
-    assert ready.slept == [40, 15, 15]
+    assert ready.slept == [10, 15, 15]
     assert [body["revision"] for body in api.bodies(REPORT)] == ["1", "1", "2"]

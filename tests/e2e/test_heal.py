@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
 
 from services.cli.stack import LocalStack
-from tests.e2e.healing import clinic, others, patients
+from tests.e2e.healing import WITHIN, Patients, clinic, others, patients
 from tests.support.jobs import control, reason
 from tests.support.queues import NO_HOST, next_fails
 from tests.support.wire import Wire
@@ -53,6 +54,36 @@ async def test_a_dead_server_is_restarted_and_then_replaced_and_the_others_stay(
     (new,) = set(after) - set(before)
     await it.says(f"{it.nodes[new].name}.Ready", "True")
     assert f"{it.nodes[dead].name}.Ready" not in await it.health("HEALTHY")
+
+
+async def test_nodes_that_are_not_on_record_yet_stay(place: tuple[LocalStack, Wire]) -> None:
+    """The stack grew after the healing was told how many nodes there are: nobody leaves but whom it names."""
+    it = await patients(*place, 3)
+    before = await it.workers()
+    dead = before[1]
+    await it.falls_silent(dead)
+    await it.step("heal.watch")
+    await grown(it, 5)
+    there = await it.in_the_cloud()
+    await it.patience_ends()
+    assert await it.healed() == "UPDATE_COMPLETE", await reason(it.demo.client, it.bay)
+    assert there - await it.in_the_cloud() == {dead}
+    assert len(await it.workers()) == 5
+
+
+async def grown(it: Patients, count: int) -> None:
+    """The bay's first stack has so many workers, of which we have no record."""
+    session, wanted = it.demo.client.session, (await it.demo.client.bay(it.bay)).stack_id
+    listed = (await session.call("orchestration", "GET", "/stacks", wants_json=True)).json().docs("stacks")
+    name = next(one.text("stack_name") for one in listed if one.text("id") == wanted)
+    changed = {"parameters": {"number_of_minions": count}}
+    await session.call("orchestration", "PATCH", f"/stacks/{name}/{wanted}", json=changed)
+    async with asyncio.timeout(WITHIN):
+        while True:
+            shown = await session.call("orchestration", "GET", f"/stacks/{name}/{wanted}", wants_json=True)
+            if shown.json().doc("stack").text("stack_status") == "UPDATE_COMPLETE":
+                return
+            await asyncio.sleep(0.1)
 
 
 async def test_when_the_restart_is_enough_nothing_is_replaced(place: tuple[LocalStack, Wire]) -> None:

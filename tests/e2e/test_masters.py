@@ -22,6 +22,24 @@ async def _workers(stack: LocalStack) -> set[str]:
     return {row["server_id"] for row in await rows(stack, "SELECT server_id FROM nodes WHERE role = 'worker'")}
 
 
+async def _more(masters: Masters, path: str, **body: object) -> None:
+    """Ask for something of a nodegroup, and wait for the end."""
+    client, headers = masters.client, {"OpenStack-API-Version": "container-infra 1.14"}
+    path = f"/clusters/{masters.bay}/{path}"
+    await client.session.call("container-infra", "POST", path, json=body, headers=headers)
+    assert await settled(client, masters.bay) == "UPDATE_COMPLETE", await reason(client, masters.bay)
+
+
+async def _told(masters: Masters) -> int:
+    """Of how many masters the stack of the further nodegroup was told."""
+    session = masters.client.session
+    listed = (await session.call("orchestration", "GET", "/stacks", wants_json=True)).json().docs("stacks")
+    (one,) = [one for one in listed if one.text("stack_name").endswith("-g1")]
+    path = f"/stacks/{one.text('stack_name')}/{one.text('id')}"
+    shown = (await session.call("orchestration", "GET", path, wants_json=True)).json().doc("stack")
+    return len(shown.doc("parameters").text("master_private_addresses").split(","))
+
+
 async def test_masters_come_and_go_one_at_a_time(tmp_path: Path) -> None:
     async with LocalStack(tmp_path, speed=20, time_scale=0.05) as stack, stack.client("demo") as client:
         masters = await _bay(stack, client)
@@ -45,6 +63,19 @@ async def test_masters_come_and_go_one_at_a_time(tmp_path: Path) -> None:
         assert await _workers(stack) == workers
         shown = await client.bay(masters.bay)
         assert (shown.master_count, len(shown.master_addresses or [])) == (3, 3)
+
+
+async def test_who_comes_to_a_further_group_is_told_of_todays_masters(tmp_path: Path) -> None:
+    async with LocalStack(tmp_path, speed=20, time_scale=0.05) as stack, stack.client("demo") as client:
+        masters = await _bay(stack, client)
+        await _more(masters, "nodegroups", name="more", node_count=1)
+        workers = await _workers(stack)
+        assert await _told(masters) == 1
+        async with at_work(masters):
+            await masters.resize(3)
+        await _more(masters, "actions/resize", nodegroup="more", node_count=2)
+        assert await _told(masters) == 3
+        assert workers < await _workers(stack)
 
 
 async def test_a_master_that_does_not_answer_is_taken_out_by_another(tmp_path: Path) -> None:

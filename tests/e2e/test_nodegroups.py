@@ -178,10 +178,7 @@ async def test_growing_changes_nothing_but_the_number(demo: Wire, stack: LocalSt
 
 async def parameters(demo: Wire, bay: str, ending: str) -> dict[str, str]:
     """A stack's, by what its name ends in."""
-    query = f"/stacks?tags={bay_tag(UUID(bay))}"
-    listed = (await demo.client.session.call("orchestration", "GET", query, wants_json=True)).json().docs("stacks")
-    (one,) = [one for one in listed if one.text("stack_name").endswith(ending)]
-    path = f"/stacks/{one.text('stack_name')}/{one.text('id')}"
+    path = await path_of(demo, bay, ending)
     shown = (await demo.client.session.call("orchestration", "GET", path, wants_json=True)).json().doc("stack")
     return shown.strings("parameters")
 
@@ -255,6 +252,45 @@ async def test_what_failed_is_told_and_mended_and_harms_no_other_group(demo: Wir
     await made(demo, bay)
     assert {pool: len(nodes) for pool, nodes in (await members(stack, bay)).items()} == {0: 3, 1: 1}
     await gone(demo, stack, bay)
+
+
+async def test_nodes_of_a_stack_that_somebody_could_not_delete_are_kept(demo: Wire, stack: LocalStack) -> None:
+    bay = await demo.create(node_count=1, labels={"auto_healing_enabled": "false"})
+    await made(demo, bay, "CREATE_COMPLETE")
+    await add(demo, bay, "more", 2)
+    await made(demo, bay)
+    first, _ = (await members(stack, bay))[1]
+    rule = {"effect": "fail", "action": "DELETE", "type": "OS::Nova::Server", "path": "kube_minions/0/server"}
+    await control(stack, "/heat/behaviours", "POST", {**rule, "times": 1, "stack": f"*{UUID(bay).hex[:12]}*"})
+    await demo.client.session.delete("orchestration", await path_of(demo, bay, "-1-g1"))
+    async with asyncio.timeout(30):
+        while (await stacks_of(demo, bay))["-1-g1"] != "DELETE_FAILED":
+            await asyncio.sleep(0.05)
+    await resize(demo, bay, "more", 3)
+    await made(demo, bay, "UPDATE_FAILED")
+    assert "but 1 of its servers run" in await reason(demo.client, bay)
+    assert (await members(stack, bay))[1] == [first]
+    assert first in await servers(stack)
+    await demo.resize(bay, 2)
+    await made(demo, bay)
+    assert (await members(stack, bay))[1] == [first], "what another group does keeps it too"
+
+    await demo.client.session.delete("compute", f"/servers/{first}")
+    async with asyncio.timeout(30):
+        while first in await servers(stack):
+            await asyncio.sleep(0.05)
+    await resize(demo, bay, "more", 3)
+    await made(demo, bay)
+    assert {pool: len(nodes) for pool, nodes in (await members(stack, bay)).items()} == {0: 2, 1: 3}
+    await gone(demo, stack, bay)
+
+
+async def path_of(demo: Wire, bay: str, ending: str) -> str:
+    """A stack's in Heat, by what its name ends in."""
+    query = f"/stacks?tags={bay_tag(UUID(bay))}"
+    listed = (await demo.client.session.call("orchestration", "GET", query, wants_json=True)).json().docs("stacks")
+    (one,) = [one for one in listed if one.text("stack_name").endswith(ending)]
+    return f"/stacks/{one.text('stack_name')}/{one.text('id')}"
 
 
 async def test_a_thousand_nodes_fit(demo: Wire, stack: LocalStack) -> None:

@@ -102,11 +102,15 @@ async def test_what_blocks_is_named_and_the_same_again_goes_on(stack: LocalStack
     rehearsed = await demo("POST", f"/v1/clusters/{bay}/actions/upgrade?dry_run=1", _body(newer, max_batch_size=2))
     assert [len(batch) for batch in rehearsed.json()["batches"]] == [2, 1], rehearsed.text
     await engine.do("scale", name="web", replicas=4)
+    await demo.resize(bay, 5, before[0])
+    assert await settled(demo.client, bay, seconds=WITHIN) == "UPDATE_COMPLETE", await reason(demo.client, bay)
+    replaced = await _members(stack, bay)
+    assert (len(replaced[0]), before[0] in replaced[0], replaced[1]) == (3, False, blocked[1]), "where it was"
     await _upgrade(demo, bay, newer, max_batch_size=2)
     assert await settled(demo.client, bay, seconds=WITHIN) == "UPDATE_COMPLETE", await reason(demo.client, bay)
     after = await _members(stack, bay)
     assert list(after) == [1], "no third pool"
-    assert len(after[1]) == 3
+    assert len(after[1]) == 5
     assert {*blocked[1]} <= {*after[1]}, "what the first try made is kept"
     assert len(await engine.ready_pods("web")) == 4
 

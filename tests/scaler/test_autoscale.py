@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -12,7 +14,7 @@ import pytest
 from typing_extensions import override
 
 from services.scaler.autoscale import RAREST, Autoscaler, bay_created
-from shared.coe.port import Look, Resources
+from shared.coe.port import Look, Resources, Work
 from shared.contracts.bay import BayCreated
 from shared.db.repositories import scaling
 from tests.scaler.autoscaled import (
@@ -291,6 +293,83 @@ async def test_after_a_failed_change_what_stands_counts_and_nothing_shrinks(town
         await time_passes(town, bay_id, 9_000)
     await look(town)
     assert await resizes(town, bay_id) == [8]
+
+
+async def test_what_went_well_elsewhere_does_not_hide_a_failed_growth(town: Town) -> None:
+    bay_id, played = await bay(town, 2)
+    waits(played, *(f"shop/more-{number}" for number in range(6)), asks=Resources(1.9, 1))
+    for kind, group, state in (
+        ("resize", "default-worker", "failed"),
+        ("resize", "more", "done"),
+        ("heal", "x", "done"),
+    ):
+        await town.sql(
+            "INSERT INTO operations (id, bay_id, kind, state, service, step, request, requested_by) "
+            "VALUES (gen_random_uuid(), $1, $2, $3, 'scaler', 's', $4, 'u')",
+            bay_id,
+            kind,
+            state,
+            json.dumps({"node_count": 6, "nodegroup": group}),
+        )
+    await town.sql("UPDATE bays SET status = 'UPDATE_COMPLETE', node_count = 6 WHERE id = $1", bay_id)
+    await look(town)
+    ((count, desired, _),) = await decisions(town, bay_id)
+    assert (count, desired) == (2, 8)
+
+
+async def test_an_owners_resize_is_not_undone_where_nobody_set_a_maximum(town: Town) -> None:
+    bay_id, _ = await bay(town, 6, labels={"auto_scaling_enabled": "true"})
+    await town.sql(
+        "INSERT INTO operations (id, bay_id, kind, state, service, step, request, requested_by) "
+        "VALUES (gen_random_uuid(), $1, 'create', 'done', 'provisioner', 's', '{\"node_count\": 2}', 'u')",
+        bay_id,
+    )
+    town.access.bays[bay_id].works[0] = replace(town.access.bays[bay_id].works[0], asks=Resources(0.1, 1))
+    await look(town)
+    assert await resizes(town, bay_id) == [2]  # its creation alone
+
+
+async def test_work_that_a_drain_would_not_move_keeps_its_node(town: Town) -> None:
+    bay_id, played = await bay(town, 3, busy=False)
+    for at in range(3):
+        played.works.append(Work(f"shop/bare-{at}", f"node-{at}", Resources(0.1, 1), stays=False, held=True))
+    await _until_quiet(town, bay_id)
+    assert await resizes(town, bay_id) == []
+
+
+class _Noted(tuple[Work, ...]):
+    """Work that notes who reads it."""
+
+    readers: set[str]
+
+    @override
+    def __iter__(self) -> Iterator[Work]:
+        self.readers.add(threading.current_thread().name)
+        return super().__iter__()
+
+
+@dataclass
+class _Large(PlayedCoe):
+    noted: _Noted | None = None
+
+    @override
+    async def look(self) -> Look:
+        self.noted = _Noted((await super().look()).works)
+        self.noted.readers = set()
+        return Look(tuple(self.nodes.values()), self.noted)
+
+
+async def test_a_large_look_is_reckoned_beside_the_others(town: Town) -> None:
+    bay_id, played = await bay(town)
+    town.access.bays[bay_id] = large = _Large(nodes=played.nodes, works=played.works)
+    await look(town)
+    assert large.noted is not None
+    assert large.noted.readers == {threading.main_thread().name}
+    waits(played, *(f"shop/more-{number}" for number in range(1000)))
+    await look(town)
+    assert large.noted.readers
+    assert threading.main_thread().name not in large.noted.readers
+    assert await resizes(town, bay_id) == [10]
 
 
 async def test_a_failed_growth_is_not_asked_for_again_at_once(town: Town) -> None:

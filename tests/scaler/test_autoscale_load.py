@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from services.scaler.autoscale_load import load_of
+from services.scaler.autoscale_load import MOST_KINDS, load_of
 from shared.coe.port import CoeNode, Look, Resources, Work
 from shared.domain.autoscaling import Load
 from shared.domain.bay import Node
@@ -25,8 +25,8 @@ def row(at: int) -> Node:
     return Node(f"s-{at}", "worker", at, f"n-{at}", "127.64.0.1", f"10.0.0.{at}")
 
 
-def runs(name: str, at: int, cpu: float = 0.5, *, stays: bool = False) -> Work:
-    return Work(name, f"n-{at}", Resources(cpu, GIB // 4), stays)
+def runs(name: str, at: int, cpu: float = 0.5, *, stays: bool = False, held: bool = False) -> Work:
+    return Work(name, f"n-{at}", Resources(cpu, GIB // 4), stays, held=held)
 
 
 def waits(name: str, cpu: float = 0.5, memory: int = GIB // 4) -> Work:
@@ -72,6 +72,29 @@ def test_nodes_that_come_are_counted_as_long_as_they_may() -> None:
     assert coming.stuck == ()
 
 
+def test_nodes_that_never_come_are_not_bought_again_and_again() -> None:
+    works, count, counts = [runs("a", 0, 2), *(waits(f"w-{n}", 1.9) for n in range(9))], 1, []
+    for _ in range(20):
+        found = seen([node(0)], works, ours=1, count=count, young=False)
+        assert found.missing == count - 1
+        count += found.more
+        counts.append(count)
+    assert counts[0] == 10
+    assert counts[-1] == counts[-2] <= 12
+
+
+def test_one_broken_node_is_made_up_for() -> None:
+    nodes, works = [node(0), node(1, ready=False)], [runs("a", 0, 2), waits("w")]
+    found = seen(nodes, works, young=False)
+    assert (found.more, found.missing, found.ready) == (1, 1, 1)
+    assert seen(nodes, works).missing == 0
+
+
+def test_a_node_that_somebody_closed_is_not_missing() -> None:
+    found = seen([node(0), node(1, open=False), node(2, open=False)], [runs("a", 0, 2), waits("w")], young=False)
+    assert (found.more, found.missing, found.ready) == (1, 0, 1)
+
+
 def test_what_goes_with_every_node_is_on_the_new_one_before_the_rest() -> None:
     agent = [runs("agent", 0, 0.6, stays=True), runs("a", 0, 1.4)]
     found = seen([node(0)], [*agent, *(waits(f"w-{n}", 0.7) for n in range(4))])
@@ -93,6 +116,20 @@ def test_who_leaves_first_and_whose_work_fits_elsewhere() -> None:
     assert _leaving(seen(nodes, [runs("a", 0, 1.5), runs("b", 1, 1.5), runs("c", 2, 1.5)])) == (0, 0)
     assert _leaving(seen(nodes, [runs("a", 0, 1.5), runs("b", 1, 1.5)])) == (1, 1)
     assert _leaving(seen(nodes, [])) == (3, 3)
+
+
+def test_a_node_with_work_that_a_drain_would_not_move_is_not_spare() -> None:
+    nodes = [node(0), node(1), node(2)]
+    assert _leaving(seen(nodes, [runs("a", 0), runs("bare", 1, held=True)])) == (1, 1)
+    assert _leaving(seen(nodes, [runs("a", 0), runs("b", 0), runs("bare", 1, held=True)])) == (1, 1)
+    assert _leaving(seen(nodes, [runs("bare", at, held=True) for at in range(3)])) == (0, 0)
+
+
+def test_what_is_stuck_still_finds_its_room_on_what_is_left() -> None:
+    nodes, works = [node(0), node(1), node(2)], [runs("a", 0, 1.0)]
+    assert _leaving(seen(nodes, works)) == (2, 3 - 1)
+    assert _leaving(seen(nodes, [*works, waits("w", 0.9)])) == (2, 2)
+    assert _leaving(seen(nodes, [*works, waits("w", 1.9)])) == (1, 1)
 
 
 def _leaving(found: Load) -> tuple[int, int]:
@@ -130,6 +167,18 @@ def test_who_lies_is_not_believed(cpu: float) -> None:
     rows = [row(0)]
     assert load_of(Look((node(0, cpu=cpu),), ()), rows, count=1, young=False) is None
     assert load_of(Look((node(0),), (runs("a", 0, cpu),)), rows, count=1, young=False) is None
+
+
+def test_who_says_more_than_a_bay_can_have_is_not_believed() -> None:
+    kinds = [runs(f"a-{n}", 0, n / 1e6) for n in range(MOST_KINDS + 1)]
+    assert load_of(Look((node(0),), tuple(kinds)), [row(0)], count=1, young=False) is None
+    assert load_of(Look((node(0),), tuple(kinds[:-1])), [row(0)], count=1, young=False) is not None
+    strangers = Look(tuple(node(at) for at in range(1000)), ())
+    assert load_of(strangers, [row(0)], count=1, young=False) is None
+    assert load_of(strangers, [row(0)], count=1, young=False, known=500) is not None
+    many = [runs(f"a-{n}", n, n / 1e6) for n in range(MOST_KINDS)]
+    large = Look(tuple(node(at) for at in range(1001)), tuple(many))
+    assert load_of(large, [row(0)], count=1, young=False, known=1000) is None
 
 
 def test_who_boasts_is_not_believed_either() -> None:

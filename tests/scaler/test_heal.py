@@ -371,3 +371,20 @@ async def _memo(town: Town, operation: UUID) -> dict[str, object]:
     (row,) = await town.rows("SELECT memo FROM operations WHERE id = $1", operation)
     found: dict[str, object] = json.loads(row["memo"])
     return found
+
+
+async def test_who_is_to_go_is_not_healed(town: Town) -> None:
+    """The deletion of a group may have failed: its nodes go all the same, when it is asked for again."""
+    it = await well(town, 4)
+    await town.sql(
+        "WITH more AS (INSERT INTO nodegroups (id, bay_id, name, role, wanted, min_node_count) "
+        "VALUES (gen_random_uuid(), $1, 'more', 'worker', 'gone', 0) RETURNING id) "
+        "INSERT INTO node_pools (bay_id, number, nodegroup_id, generation) SELECT $1, 1, id, 1 FROM more",
+        it.bay,
+    )
+    await town.sql("UPDATE nodes SET pool = 1 WHERE server_id = $1", it.server("node-1"))
+    await falls_silent(it, "node-1")
+    assert await it.heals() == []
+    await town.sql("UPDATE nodegroups SET wanted = 'present' WHERE bay_id = $1", it.bay)
+    await it.round()
+    assert [(one["node"], one["nodegroup"]) for one in await it.heals()] == [("node-1", "more")]

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from services.scaler.steps.plan import LOOKS
+from services.scaler.steps.plan import DOUBTED_LOOKS, LOOKS
 from shared.domain.bay import Node
 from tests.scaler.played_coe import refused
 from tests.scaler.town import Town, server_of
@@ -41,10 +41,40 @@ async def test_the_broken_leave_first_then_the_closed(town: Town) -> None:
     coe.somebody_closes("node-1")
     coe.runs("shop/web-1", "node-1")
     operation = await town.resize(bay, 2)
-    await town.turns(operation)
+    await town.turn(operation)
     assert await town.leaving(operation) == ["node-0", "node-2", "node-1"]
     told = await town.note(operation, "resize.plan")
     assert told == "node-0 is unknown to the bay; node-2 is not ready; node-1 is closed and runs 1 pod"
+
+
+@pytest.mark.parametrize("missing", [True, False])
+async def test_that_most_nodes_are_broken_is_not_believed_of_one_look(town: Town, missing: bool) -> None:
+    """A swarm whose leader changes calls them unknown, Mesos has no agents for a while after a failover."""
+    bay, coe = await town.bay(3)
+    coe.runs("shop/web-2", "node-2")
+    kept = dict(coe.nodes)
+    for name in ("node-1", "node-2"):
+        coe.nodes[name] = replace(coe.nodes[name], ready=False)
+        if missing:
+            del coe.nodes[name]
+    operation = await town.resize(bay, 2)
+    for _ in range(LOOKS + 1):
+        assert await town.turn(operation) == "resize.plan"
+    assert "Most of the bay's nodes are not ready" in await town.note(operation, "resize.plan")
+    coe.nodes.update(kept)
+    await town.turns(operation)
+    assert await town.leaving(operation) == ["node-1"]
+
+
+async def test_it_is_believed_in_the_end(town: Town) -> None:
+    bay, coe = await town.bay(2)
+    for name in ("node-0", "node-1"):
+        coe.nodes[name] = replace(coe.nodes[name], ready=False)
+    operation = await town.resize(bay, 1)
+    for _ in range(DOUBTED_LOOKS):
+        assert await town.turn(operation) == "resize.plan"
+    assert await town.turn(operation) != "resize.plan"
+    assert await town.leaving(operation) == ["node-1"]
 
 
 async def test_of_equals_the_youngest_leave(town: Town) -> None:

@@ -53,6 +53,44 @@ async def test_whoever_got_its_address_is_left_alone(town: Town) -> None:
     assert "forget" not in coe.calls
 
 
+async def test_nobody_is_struck_off_for_an_address(town: Town) -> None:
+    """A new server that is not recorded yet has the address of the one that left, and is not ready yet."""
+    bay, coe, operation = await _drained(town)
+    await town.server_left(bay, server_of(bay, "node-2"))
+    del coe.nodes["node-2"]
+    coe.node("node-9", "10.0.0.12", ready=False)
+    await town.fails(operation)
+    await town.sweep()
+    assert ("node-9" in coe.nodes, await town.left_behind(bay)) == (True, set())
+    assert "forget" not in coe.calls
+
+
+async def test_a_node_that_is_called_by_its_address_is_struck_off_by_that(town: Town) -> None:
+    """As Mesos' agents are."""
+    bay, coe, operation = await _drained(town)
+    await town.server_left(bay, server_of(bay, "node-2"))
+    del coe.nodes["node-2"]
+    coe.node("10.0.0.12", "10.0.0.12", ready=False)
+    await town.fails(operation)
+    await town.sweep()
+    assert ("10.0.0.12" in coe.nodes, await town.left_behind(bay)) == (False, set())
+
+
+async def test_nobody_is_struck_off_while_the_bay_has_a_live_operation(town: Town) -> None:
+    """Whose new nodes are not recorded yet."""
+    bay, coe, first = await _drained(town)
+    await town.server_left(bay, server_of(bay, "node-2"))
+    coe.nodes["node-2"] = replace(coe.nodes["node-2"], ready=False)
+    await town.fails(first)
+    await town.sql("UPDATE bays SET status = 'UPDATE_FAILED' WHERE id = $1", bay)
+    second = await town.resize(bay, 3)
+    await town.sweep()
+    assert ("node-2" in coe.nodes, await town.left_behind(bay)) == (True, {"node-2"})
+    await town.fails(second)
+    await town.sweep()
+    assert ("node-2" in coe.nodes, await town.left_behind(bay)) == (False, set())
+
+
 async def test_what_somebody_else_closed_stays_closed(town: Town) -> None:
     bay, coe = await town.bay(3)
     coe.somebody_closes("node-2")

@@ -38,6 +38,8 @@ RULES: Final[tuple[tuple[str, frozenset[str], frozenset[str]], ...]] = (
 """Group, resources and verbs of the scaler's ClusterRole; a test compares them with the manifest."""
 PATHS: Final = ("/healthz", "/livez", "/readyz", "/readyz/*", "/version")
 """What is no resource, and may be read."""
+DISCOVERY: Final = ("/api", "/api/*", "/apis", "/apis/*", "/healthz", "/livez", "/readyz", "/version")
+"""What is no resource, and Kubernetes' own role system:discovery lets everybody read who has a certificate."""
 _FIRST_RBAC: Final = (1, 6)
 
 
@@ -51,19 +53,23 @@ def allow(caller: Caller, asked: Asked, release: Version) -> None:
         raise Refused(401, "Unauthorized", "Unauthorized")
     if release < _FIRST_RBAC or ADMINISTRATORS & set(caller.groups):
         return
-    if SCALER in caller.groups and _may(asked):
+    if _reads(asked, DISCOVERY) or (SCALER in caller.groups and _may(asked)):
         return
     raise _forbidden(caller, asked)
 
 
 def _may(asked: Asked) -> bool:
     if asked.path:
-        patterns = (re.escape(path).replace(r"\*", ".*") for path in PATHS)
-        return asked.verb == "get" and any(re.fullmatch(pattern, asked.path) for pattern in patterns)
+        return _reads(asked, PATHS)
     return any(
         (asked.group, True, True) == (group, asked.resource in resources, asked.verb in verbs)
         for group, resources, verbs in RULES
     )
+
+
+def _reads(asked: Asked, paths: tuple[str, ...]) -> bool:
+    patterns = (re.escape(path).replace(r"\*", ".*") for path in paths)
+    return asked.verb == "get" and any(re.fullmatch(pattern, asked.path) for pattern in patterns)
 
 
 def _forbidden(caller: Caller, asked: Asked) -> Refused:

@@ -40,6 +40,8 @@ _WORKLOADS: Final = (
     Served("extensions/v1beta1", (1, 2), (1, 15)),
 )
 _CORE: Final = (Served("v1", (1, 0)),)
+EVICTIONS: Final = (Served("policy/v1", (1, 22)), Served("policy/v1beta1", (1, 4), (1, 21)))
+"""What discovery says of `pods/eviction`; the older one is still taken by those that say the newer."""
 RESOURCES: Final = {
     one.name: one
     for one in (

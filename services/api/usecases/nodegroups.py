@@ -24,6 +24,7 @@ from services.api.usecases.nodegroup_patch import OF_NODES, check_range, wanted_
 from services.api.usecases.nodegroup_shown import LABELS_FROM, brief, full
 from services.api.usecases.patches import PatchItem
 from services.api.usecases.plan_bay import NO_ZERO, check_kind
+from shared.contracts.http.base import bad
 from shared.contracts.http.nodegroups import NodegroupCreate
 from shared.db.repositories import nodegroups, operations, pools
 from shared.db.repositories.documents import Document, Shelf
@@ -50,6 +51,10 @@ _SORT: Final[dict[str, Callable[[Nodegroup], Any]]] = {
 }
 _SHELF: Final = Shelf("nodegroups", "", dict.fromkeys(_SORT, ""))
 """For the sort keys alone: a cluster's groups are few, and are sorted here."""
+_TOO_OLD: Final = (
+    "This cluster was made by an earlier release, whose clusters cannot have further nodegroups: its stack does not "
+    "tell what their nodes need. Make a new cluster, and add the nodegroup to that."
+)
 
 
 async def list_page(context: Context, facts: Facts, cluster: str, asked: Mapping[str, str]) -> dict[str, object]:
@@ -100,9 +105,10 @@ async def create(context: Context, facts: Facts, cluster: str, body: NodegroupCr
 
     Raises:
         NotFound: no such cluster.
-        Conflict: the cluster has no API yet, or a group of that name; or the numbers contradict each other; or as many
-            operations wait as may.
-        InvalidInput: a group of masters; node labels or taints below 1.14; what the cloud or the driver has not.
+        Conflict: the cluster has no API yet, or a group of that name, or is of a release without such groups; or the
+            numbers contradict each other; or as many operations wait as may.
+        InvalidInput: a group of masters; a name that reads as a UUID; node labels or taints below 1.14; what the cloud
+            or the driver has not.
         Forbidden: it does not fit into the project's quotas.
         CloudError: the cloud does not tell; nothing was accepted.
     """
@@ -114,11 +120,14 @@ async def create(context: Context, facts: Facts, cluster: str, body: NodegroupCr
         raise Conflict("Cluster API address is not available yet")
     async with context.engine.connect() as conn:
         groups = await nodegroups.of_bay(conn, bay.id)
+        possible = await pools.possible(conn, bay.id, bay.generation)
     _check_name(bay, groups, body.name)
     check_range(body.name, body.node_count, least, body.max_node_count or None)
     if body.role == MASTER:
         raise InvalidInput("Creating master nodegroups is currently not supported.", field="role")
     check_kind(registry.by_name(bay.driver), OperationKind.RESIZE)
+    if not possible:
+        raise Conflict(_TOO_OLD)
     operations.check_state(bay, Door.RESIZE, context.settings.busy, CLUSTER.one)
     planned = await plan(context, facts, bay, groups[0].labels, body)
     made = await _write(context, facts, bay.id, {**planned.columns, "min_node_count": least}, planned.warnings)
@@ -167,6 +176,8 @@ async def _ask(
 
 
 def _check_name(bay: Bay, groups: list[Nodegroup], name: str) -> None:
+    if lookup.as_uuid(name) is not None:
+        raise bad("name", name, "It reads as a UUID, by which nodegroups are found too. Choose another name.")
     if name in {group.name for group in groups}:
         raise Conflict(f"A node group with name {name} already exists in the cluster {bay.name}", field="name")
 

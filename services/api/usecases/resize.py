@@ -14,7 +14,7 @@ from services.api.usecases import resize_masters
 from services.api.usecases.growth import Grows
 from services.api.usecases.plan_bay import NO_ZERO, check_kind
 from shared.contracts.http.base import bad
-from shared.db.repositories import nodegroups, operations, stacks
+from shared.db.repositories import nodegroups, operations, past, stacks
 from shared.db.repositories.nodegroups import GONE, MASTER, Nodegroup
 from shared.domain.bay import Bay
 from shared.domain.bay_state import BayStatus
@@ -104,11 +104,14 @@ def _check_count(facts: Facts, face: Face, group: Nodegroup, node_count: int) ->
 async def _was(conn: AsyncConnection, bay: Bay, group: Nodegroup) -> int:
     """How many nodes the change follows on: what was last asked for, but after a failed change those that stand.
 
-    After 2 → 5 has failed the row says 5: whoever then asks for 5 asks for three more, and not for none.
+    After 2 → 5 has failed the row says 5: whoever then asks for 5 asks for three more, and not for none. The bay's
+    status does not tell when something else has gone well since.
     """
-    if bay.status is not BayStatus.UPDATE_FAILED or await operations.live(conn, bay.id):
+    if projected(await operations.live(conn, bay.id), group.name) is not None:
         return group.node_count
-    return len(await stacks.nodes_of(conn, bay.id, group.name))
+    if bay.status is BayStatus.UPDATE_FAILED or await past.missed_count(conn, [bay.id], group.name):
+        return len(await stacks.nodes_of(conn, bay.id, group.name))
+    return group.node_count
 
 
 async def _check_named(conn: AsyncConnection, bay: Bay, group: Nodegroup, named: Sequence[str], wanted: int) -> int:

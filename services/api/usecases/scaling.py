@@ -124,6 +124,7 @@ async def _effective(conn: AsyncConnection, face: Face, bay: Bay, stored: dict[s
         scaling_policy.labels_of(bay.spec),
         stored,
         born=bay.node_count if born is None else born,
+        count=bay.node_count,
         group=(group.min_node_count, group.max_node_count),
     )
 

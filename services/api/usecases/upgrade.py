@@ -96,7 +96,7 @@ async def ask(context: Context, facts: Facts, ident: str, body: ClusterUpgrade) 
         bay = await lookup.hold(context, conn, CLUSTER, facts.caller, str(bay.id), "upgrade")
         if (bay.baymodel_id, bay.spec) != (planned.bay.baymodel_id, planned.bay.spec):
             raise Conflict("The cluster has changed meanwhile. Ask again.")
-        group = await group_of(conn, bay, planned.group.name)
+        group = await group_of(conn, bay, str(planned.group.id))
         await _check_state(context, conn, bay, group)
         size = body.max_batch_size or 1
         await operations.ask(

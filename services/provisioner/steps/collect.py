@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.provisioner.factory import Deps
 from services.provisioner.steps.broken import NESTED_DEPTH, broken_members
 from services.provisioner.steps.gone import gone_workers, known_gone, still_there
-from services.provisioner.steps.group import Group, group_of
+from services.provisioner.steps.group import Group, group_of, wanted_of
 from shared.db.repositories import bays, drift, nodegroups, pools, stacks
 from shared.domain import names
 from shared.domain.bay import Node
@@ -59,7 +59,7 @@ async def collect_resized(ctx: StepContext[Deps]) -> Outcome:
     # A repeat of this step finds the nodes recorded already, so nobody left: that is no fault.
     if stayed or (left and left != named):
         return Broke(f"Other servers left than were named: left {sorted(left)}, named {sorted(named)}.", apply=record)
-    found, wanted = len(workers_in(outputs, group)), node_count_of(ctx.operation.request)
+    found, wanted = len(workers_in(outputs, group)), await wanted_of(ctx)
     if found != wanted:
         mine = sorted(gone - {node.server_id for node in others})
         why = f" Somebody deleted server {', '.join(mine)} meanwhile: resize again." if mine else ""
@@ -148,10 +148,9 @@ async def read_outputs(ctx: StepContext[Deps], without: Collection[str] = ()) ->
     stack_id, driver = ctx.bay.stack_id or "", ctx.deps.driver(ctx.bay)
     first = await _outputs(ctx, stack_id, lambda values: driver.read_outputs(_without(values, without)))
     more: list[NodeInfo] = []
-    found = await _shards(ctx)
+    # Of one that is to go, its outputs tell nothing of who of its nodes has gone: Nova does.
+    found = {where: one for where, one in (await _shards(ctx)).items() if one.action != "DELETE"}
     for where, stack in sorted(found.items()):
-        if stack.action == "DELETE":
-            continue
         gone = () if stack.phase == "COMPLETE" else await _never_made(ctx, stack.id)
         more += await _outputs(ctx, stack.id, partial(_workers, where=where, without=gone))
     more += await _unseen(ctx, {FIRST, *found})

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from services.provisioner.factory import Deps
-from shared.db.repositories import pools
+from shared.db.repositories import pools, stacks
 from shared.db.repositories.pools import Pool
 from shared.domain.bay import Node
-from shared.domain.queue import DEFAULT_WORKERS, nodegroup_of
+from shared.domain.operation import OperationKind
+from shared.domain.queue import DEFAULT_WORKERS, named_of, node_count_of, nodegroup_of
+from shared.domain.shards import Place
 from shared.worker.outcome import StepContext
+
+HEALED: Final = "healed_count"
+"""In the memo of a healing that found other nodes than were recorded: how many the group is to have at its end."""
+LOST: Final = "lost_places"
+"""In the memo: the stacks (pool and shard) of the group's nodes that were found gone, by their servers."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +54,36 @@ async def group_of(ctx: StepContext[Deps]) -> Group:
     name = nodegroup_of(ctx.operation.request)
     async with ctx.deps.engine.connect() as conn:
         return Group(name, tuple(await pools.of_bay(conn, ctx.bay.id, name)))
+
+
+async def wanted_of(ctx: StepContext[Deps]) -> int:
+    """How many nodes the group is to have at the operation's end.
+
+    A healing keeps as many as there are: what it was told is of a record that may have been behind the stacks, and
+    whole nodes would go for the difference.
+    """
+    if ctx.operation.kind is not OperationKind.HEAL:
+        return node_count_of(ctx.operation.request)
+    noted = ctx.operation.memo.get(HEALED)
+    if isinstance(noted, int):
+        return noted
+    group = await group_of(ctx)
+    async with ctx.deps.engine.connect() as conn:
+        return len(group.of(await stacks.nodes_of(conn, ctx.bay.id)))
+
+
+def replaces(ctx: StepContext[Deps]) -> bool:
+    """Whether nodes that leave or are gone are replaced where they were, and not in the group's newest pool: that may
+    be of an upgrade that stopped, and not prove itself."""
+    return ctx.operation.kind is OperationKind.HEAL or bool(named_of(ctx.operation.request))
+
+
+def lost_places(ctx: StepContext[Deps]) -> dict[str, Place]:
+    """Where the group's nodes were that this operation found gone, by their servers."""
+    noted = ctx.operation.memo.get(LOST)
+    if not isinstance(noted, dict):
+        return {}
+    return {str(server): (int(pool), int(shard)) for server, (pool, shard) in noted.items()}
 
 
 async def generation_of(ctx: StepContext[Deps], pool: int) -> int:

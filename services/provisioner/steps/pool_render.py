@@ -24,7 +24,7 @@ async def pool_render(ctx: StepContext[Deps], group: Group) -> Render | Broke:
     pool = group.newest or 0
     async with ctx.deps.engine.connect() as conn:
         found = await stacks.render_of(conn, ctx.bay.id, await generation_of(ctx, pool), pool=pool)
-        row = await nodegroups.get(conn, ctx.bay.id, group.name)
+        row = await nodegroups.by_name(conn, ctx.bay.id, group.name)
     if found is not None:
         return found
     if row is None:

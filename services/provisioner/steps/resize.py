@@ -14,7 +14,7 @@ from services.provisioner.steps.collect import others_gone, recording, shard_sta
 from services.provisioner.steps.create import rotated
 from services.provisioner.steps.follow import lost
 from services.provisioner.steps.gone import MEMO, gone_workers
-from services.provisioner.steps.group import Group, generation_of, group_of
+from services.provisioner.steps.group import HEALED, LOST, Group, generation_of, group_of, lost_places, wanted_of
 from services.provisioner.steps.members import Found, look
 from services.provisioner.steps.orphans import remove_orphans
 from services.provisioner.steps.pool_render import pool_render
@@ -23,9 +23,10 @@ from services.provisioner.steps.revive import may_revive
 from services.provisioner.steps.room import shortage, shortage_of_pool
 from services.provisioner.steps.shards import shares_of, stay_and_absent
 from services.provisioner.steps.stall import anew, listen
-from shared.db.repositories import drift, past, stacks
+from shared.db.repositories import drift, nodegroups, past, stacks
 from shared.domain import names
-from shared.domain.operation import OperationState
+from shared.domain.bay import Node
+from shared.domain.operation import OperationKind, OperationState
 from shared.domain.queue import named_of, node_count_of
 from shared.domain.scaling import leaving
 from shared.domain.shards import FIRST, Share, home
@@ -81,7 +82,7 @@ async def _beside(ctx: StepContext[Deps], heat: HeatClient, first: Stack, group:
     broken = await _broken(ctx, heat, settled)
     if not isinstance(broken, Broken):
         return broken
-    wanted = node_count_of(ctx.operation.request)
+    wanted = await wanted_of(ctx)
     if group.newest is None or not wanted:
         return Done(memo=anew(), note=_BESIDE)
     render = await pool_render(ctx, group)
@@ -151,7 +152,7 @@ async def _refusal(ctx: StepContext[Deps], heat: HeatClient, group: Group, stack
 
 async def _shortage(ctx: StepContext[Deps], group: Group) -> str | None:
     """What the nodes that come lack; they are made of what the group's newest pool is made of."""
-    wanted, standing = node_count_of(ctx.operation.request), await _standing(ctx, group)
+    wanted, standing = await wanted_of(ctx), await _standing(ctx, group)
     if not group.newest:
         return await shortage(ctx, workers=wanted, standing=standing)
     render = await pool_render(ctx, group)
@@ -205,20 +206,36 @@ async def _catch_up(ctx: StepContext[Deps], found: Found, gone: frozenset[str]) 
     written before Heat hears of it.
     """
     async with ctx.deps.engine.connect() as conn:
-        known = {node.server_id for node in await stacks.nodes_of(conn, ctx.bay.id)}
+        nodes = await stacks.nodes_of(conn, ctx.bay.id)
+    known = {node.server_id for node in nodes}
     standing = {node.server_id for node in found.outputs.nodes}
     if known == standing:
         return None
     record, request = recording(ctx, found.outputs), ctx.operation.request
     group = await group_of(ctx)
+    workers = workers_in(found.outputs, group)
+    lost = {**lost_places(ctx), **{one.server_id: home(one) for one in group.of(nodes) if one.server_id in gone}}
+    memo: dict[str, object] = {MEMO: sorted(gone), LOST: lost}
     named = [server for server in named_of(request) if server in standing or server not in known]  # less who left
-    try:
-        remove = leaving(workers_in(found.outputs, group), node_count_of(request), named, _to_remove(ctx))
-    except ValueError as error:
-        return Broke(f"The nodes that leave could not be chosen: {error}", apply=record)
-    undrained = not set(remove) <= set(_to_remove(ctx))
-    memo: dict[str, object] = {"remove": remove, MEMO: sorted(gone), _UNDRAINED: undrained}
+    if ctx.operation.kind is OperationKind.HEAL:
+        remove = [node.server_id for node in workers if node.server_id in named]
+        memo[HEALED] = await _healed(ctx, group, workers, len(lost))
+    else:
+        try:
+            remove = leaving(workers, node_count_of(request), named, _to_remove(ctx))
+        except ValueError as error:
+            return Broke(f"The nodes that leave could not be chosen: {error}", apply=record)
+    memo |= {"remove": remove, _UNDRAINED: not set(remove) <= set(_to_remove(ctx))}
     return Wait(0, note="The stack is not as we left it: looking again.", memo=memo, apply=record)
+
+
+async def _healed(ctx: StepContext[Deps], group: Group, workers: Sequence[Node], lost: int) -> int:
+    """How many nodes a group has when it is healed: those that stand, and those that are gone as far as its owner wants
+    so many. One that left by a shrinking that was not recorded does not come back."""
+    async with ctx.deps.engine.connect() as conn:
+        row = None if group.default else await nodegroups.get(conn, ctx.bay.id, group.name)
+    owners = ctx.bay.node_count if row is None else row.node_count
+    return min(len(workers) + lost, max(len(workers), owners))
 
 
 def _to_remove(ctx: StepContext[Deps]) -> list[str]:

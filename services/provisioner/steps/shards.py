@@ -7,7 +7,7 @@ way at a time, since Heat's engines share their work.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from services.provisioner.factory import Deps
@@ -15,7 +15,7 @@ from services.provisioner.steps.broken import NESTED_DEPTH, broken_members
 from services.provisioner.steps.collect import shard_stacks
 from services.provisioner.steps.create import opened, rotated, send
 from services.provisioner.steps.gone import known_gone, still_there
-from services.provisioner.steps.group import group_of
+from services.provisioner.steps.group import group_of, lost_places, replaces, wanted_of
 from services.provisioner.steps.reasons import awaited, stack_failed
 from services.provisioner.steps.rehearsal import harm
 from services.provisioner.steps.revive import go_on
@@ -25,7 +25,6 @@ from shared.domain import names
 from shared.domain.bay import Node
 from shared.domain.errors import CloudError
 from shared.domain.operation import OperationKind
-from shared.domain.queue import node_count_of
 from shared.domain.shards import FIRST, LARGEST, Place, Share, home, place, shares, stack_name
 from shared.drivers.common.shards import largest, shard_stack
 from shared.drivers.contract import MARK_PARAMETER
@@ -34,6 +33,8 @@ from shared.worker.outcome import Broke, Done, Outcome, StepContext, Wait
 
 DELETE_TRIES: Final = 5
 """How often Heat is asked to delete a shard that it failed to delete."""
+_OF_MASTERS: Final = ("master_private_addresses", "api_address")
+"""What of `SHARED` changes with the masters."""
 AT_ONCE: Final = 4
 """How many shards Heat works on for one bay."""
 
@@ -87,8 +88,10 @@ async def shares_of(ctx: StepContext[Deps]) -> dict[Place, Share]:
     most = LARGEST if group.newest else largest(await opened(ctx, secrets=False))
     chosen = ctx.operation.memo.get("remove", [])
     remove = {str(server) for server in chosen} if isinstance(chosen, list) else set()
-    wanted = node_count_of(ctx.operation.request)
-    return shares(group.of(nodes), wanted, remove, pool=group.newest, largest=most)
+    workers, wanted, back = group.of(nodes), await wanted_of(ctx), []
+    if replaces(ctx):
+        back = [*lost_places(ctx).values(), *(home(node) for node in workers if node.server_id in remove)]
+    return shares(workers, wanted, remove, pool=group.newest, largest=most, back=back)
 
 
 def _name(ctx: StepContext[Deps], where: Place) -> str:
@@ -103,6 +106,9 @@ async def _settle(ctx: StepContext[Deps], shard: Place, share: Share, standing: 
         return (await _lost(ctx, shard) or await _make(ctx, shard, share)) if share.count else False
     if standing.phase == "IN_PROGRESS":
         return await _late(ctx, standing) if ctx.operation.overdue else True
+    if share.count and standing.action == "DELETE" and (there := await _running(ctx, shard, share.remove)):
+        why = f"Stack {standing.name} was to be deleted, and Heat could not"
+        return Broke(f"{why}, but {there} of its servers run: delete them, and resize again.")
     if not share.count or standing.action == "DELETE":  # one that was to go cannot be changed: it is made anew
         if standing.phase == "FAILED" and _deletes(ctx) >= DELETE_TRIES:
             return stack_failed(ctx, standing, await heat.resources(standing.id, NESTED_DEPTH), None)
@@ -121,21 +127,24 @@ async def _settle(ctx: StepContext[Deps], shard: Place, share: Share, standing: 
 
 async def _lost(ctx: StepContext[Deps], shard: Place) -> Broke | None:
     """A stack that is gone while its servers run cannot be made anew: there would be two of each."""
-    async with ctx.deps.engine.connect() as conn:
-        nodes = [one for one in await stacks.nodes_of(conn, ctx.bay.id) if home(one) == shard]
-    there = await still_there(ctx, nodes)
+    there = await _running(ctx, shard)
     if not there:
         return None
     name = _name(ctx, shard)
-    return Broke(f"Stack {name} not found in Heat, but {len(there)} of its servers run: delete them, and resize again.")
+    return Broke(f"Stack {name} not found in Heat, but {there} of its servers run: delete them, and resize again.")
+
+
+async def _running(ctx: StepContext[Deps], shard: Place, remove: Collection[str] = ()) -> int:
+    """How many of a stack's recorded nodes Nova has, beside those that are to leave."""
+    async with ctx.deps.engine.connect() as conn:
+        nodes = [one for one in await stacks.nodes_of(conn, ctx.bay.id) if home(one) == shard]
+    return len(await still_there(ctx, [one for one in nodes if one.server_id not in remove]))
 
 
 async def _make(ctx: StepContext[Deps], where: Place, share: Share) -> bool | Broke:
     pool, shard = where
-    heat = ctx.deps.project(ctx.bay).heat
-    outputs = await heat.outputs(ctx.bay.stack_id or "")
-    shared = (outputs or {}).get("shard")
-    if not isinstance(shared, Mapping):
+    shared = await _shared(ctx)
+    if shared is None:
         return Broke("The bay's first stack does not tell what its further ones need (output shard).")
     count = ctx.deps.driver(ctx.bay).resize_parameters(share.count, ())
     try:
@@ -147,6 +156,13 @@ async def _make(ctx: StepContext[Deps], where: Place, share: Share) -> bool | Br
     if await send(ctx, name, stack) is None:
         return Broke(f"A Heat stack named {name} exists already and is not this bay's.")
     return True
+
+
+async def _shared(ctx: StepContext[Deps]) -> Mapping[str, object] | None:
+    """What the bay's first stack tells its further ones."""
+    outputs = await ctx.deps.project(ctx.bay).heat.outputs(ctx.bay.stack_id or "")
+    shared = (outputs or {}).get("shard")
+    return shared if isinstance(shared, Mapping) else None
 
 
 async def _change(ctx: StepContext[Deps], shard: Place, share: Share, standing: StackSummary) -> bool | Broke:
@@ -181,6 +197,9 @@ def stay_and_absent(workers: list[Node], remove: tuple[str, ...]) -> tuple[int, 
 
 async def _parameters(ctx: StepContext[Deps], pool: int, count: int, remove: list[str]) -> dict[str, str]:
     changed = ctx.deps.driver(ctx.bay).resize_parameters(count, remove)
+    # Masters come and go: new workers get today's. Those that stand ignore new user-data (rule 6).
+    shared = await _shared(ctx) or {}
+    changed |= {name: told for name in _OF_MASTERS if isinstance(told := shared.get(name), str) and told}
     return changed | await rotated(ctx, pool) | {MARK_PARAMETER: str(ctx.operation.id)}
 
 

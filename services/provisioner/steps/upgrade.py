@@ -83,7 +83,7 @@ async def _rehearsed(ctx: StepContext[Deps]) -> str | None:
 
 async def _make(ctx: StepContext[Deps], group: Group) -> Outcome:
     async with ctx.deps.engine.connect() as conn:
-        row = await nodegroups.get(conn, ctx.bay.id, group.name)
+        row = await nodegroups.by_name(conn, ctx.bay.id, group.name)
     if row is None:
         return Broke(f"The nodegroup {group.name} is gone.")
     spec = new_spec(ctx)

@@ -4,16 +4,21 @@ A pass closes the nodes for new work and asks once for everything on them to go 
 until nothing is left or the time is up. The time runs from the row that is written before the first node is closed
 (shared.db.repositories.drained), by Postgres's clock, so it outlives this process. Whoever dies here leaves rows
 behind, by which services/scaler/reopen.py opens the nodes again when the operation has come to nothing.
+
+A node that is not ready, or of which the engine does not know, is waited for until that is to be believed
+(services/scaler/steps/doubt.py). In Kubernetes its pods are asked to leave all the same: that needs no kubelet.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
 from services.scaler.factory import Deps, ours
+from services.scaler.steps.doubt import HOLD_SECONDS, UNREADY, held, mostly_unready, noted, unready
+from services.scaler.steps.drain_time import Hours, going_on, hours
 from services.scaler.steps.plan import REACHED, REMOVE, number_in, works
 from shared.coe.port import Blocker, Coe, CoeNode, Look
 from shared.db.repositories import drained, stacks
@@ -33,6 +38,8 @@ TRY_SECONDS: Final = 4.0
 """Between two of those."""
 FORCE_SECONDS: Final = 60.0
 """How long work gets to end that is driven out by force."""
+_DOUBTS_END: Final = 1.5
+"""After so many times `HOLD_SECONDS` a drain that was allowed less ends, though a node was not ready all the time."""
 _TRIES: Final = "drain_tries"
 _SHOWN: Final = 3
 
@@ -47,6 +54,8 @@ class Terms:
     """Whether the nodes go all the same when the time is up."""
     strict: bool = False
     """Whether nodes stay even of a bay whose API never answered: the owner has said `fail` in so many words."""
+    known_ill: bool = False
+    """Whether it is known by other means that a node which the engine does not call ready is ill: at once believed."""
 
 
 @dataclass(frozen=True)
@@ -57,10 +66,16 @@ class Pass:
     nodes: Mapping[str, CoeNode]
     """The engine's view of those that leave, by server id, of whom it knows."""
     left: Sequence[Blocker]
-
-    def unready(self) -> list[str]:
-        """Names of nodes on which nothing can end any more."""
-        return [node.name for node in self.nodes.values() if not node.ready]
+    """On nodes that are ready."""
+    stuck: Sequence[Blocker]
+    """On nodes that are not."""
+    doubted: Sequence[Node]
+    """Those of which it is not believed yet that nothing on them can end in order any more."""
+    lost: Sequence[Node]
+    """Those of which it is."""
+    mostly: bool
+    """Whether most of the bay's nodes are not ready."""
+    memo: Mapping[str, object]
 
 
 def terms_of(bay: Bay) -> Terms:
@@ -91,7 +106,8 @@ async def drain_pass(ctx: StepContext[Deps], servers: Collection[str], terms: Te
     Whoever wants it again in the same operation, for other servers, may have it.
     """
     async with ctx.deps.engine.connect() as conn:
-        nodes = [node for node in await stacks.nodes_of(conn, ctx.bay.id) if node.server_id in servers]
+        everyone = await stacks.nodes_of(conn, ctx.bay.id)
+    nodes = [node for node in everyone if node.server_id in servers]
     if not nodes:
         return Done()
     if (why := ctx.deps.access.unreachable(ctx.bay)) is not None:
@@ -101,7 +117,8 @@ async def drain_pass(ctx: StepContext[Deps], servers: Collection[str], terms: Te
         elapsed = await drained.begin(conn, ctx.bay.id, ctx.operation.id, nodes)
         if elapsed is None:
             await conn.rollback()
-            return Wait(PASS_SECONDS * ctx.deps.settings.time_scale, note=_SWEPT)
+            return Wait(PASS_SECONDS * ctx.deps.settings.time_scale, note=_SWEPT, memo=going_on(ctx))
+        time = await hours(conn, ctx, elapsed, terms.seconds)
     failpoint.hit("scaler:drain_noted")
     if terms.seconds == 0:
         return Done(note=f"Not drained: label {DRAIN_TIMEOUT} is 0.")
@@ -110,38 +127,75 @@ async def drain_pass(ctx: StepContext[Deps], servers: Collection[str], terms: Te
         async with ctx.deps.turn(ctx.bay) as coe:
             look = await coe.look()
             reached = True
-            return await _work(ctx, coe, look, nodes, terms, elapsed)
+            done = await _go_through(ctx, coe, look, nodes, everyone, terms, time)
+            return await _judge(ctx, coe, nodes, terms, time, done)
     except CloudError as error:
         if ours(error):
             raise
-        return _failed(ctx, nodes, terms, elapsed, error) if reached else _never_reached(ctx, nodes, terms, error)
+        return _failed(ctx, nodes, terms, time, error) if reached else _never_reached(ctx, nodes, terms, error)
 
 
-async def _work(
-    ctx: StepContext[Deps], coe: Coe, look: Look, nodes: Sequence[Node], terms: Terms, elapsed: float
-) -> Outcome:
-    expired = elapsed >= terms.seconds
-    done = await _go_through(ctx, coe, look, nodes, force=expired and terms.force)
-    if not done.left:
-        return Done(note=_drained(nodes, done), memo={REACHED: True, _TRIES: 0})
-    told = _left(ctx.bay, done)
-    if not expired:
-        return Wait(_pause(ctx, terms, elapsed), note=told, memo={REACHED: True})
-    if not terms.force:
-        return await _give_up(ctx, coe, nodes, done, f"{_after(terms)} {told}.")
-    if elapsed < terms.seconds + FORCE_SECONDS * ctx.deps.settings.time_scale:
-        return Wait(_pause(ctx, terms, elapsed), note=f"By force: {told}", memo={REACHED: True})
-    return Done(note=f"The nodes go by force. {told}", memo={REACHED: True, _TRIES: 0})
-
-
-async def _go_through(ctx: StepContext[Deps], coe: Coe, look: Look, nodes: Sequence[Node], *, force: bool) -> Pass:
-    """Close them all, and ask those that work to send away what runs on them."""
+async def _go_through(
+    ctx: StepContext[Deps],
+    coe: Coe,
+    look: Look,
+    nodes: Sequence[Node],
+    everyone: Sequence[Node],
+    terms: Terms,
+    time: Hours,
+) -> Pass:
+    """Close them all, and ask those that work to send away what runs on them; of Kubernetes the others too."""
     found = {node.server_id: one for node in nodes if (one := look.find(node)) is not None}
     await ctx.guard()
     await coe.close_nodes(list(found.values()), mark_of(ctx.bay))
     failpoint.hit("scaler:nodes_closed")
+    force, asks_dead = time.over and terms.force, ctx.bay.spec.get("coe") == "kubernetes"
     ready = [one for one in found.values() if one.ready]
-    return Pass(look, found, await coe.drain(ready, force=force) if ready else [])
+    rest = [one for one in found.values() if not one.ready] if asks_dead else []
+    left = await coe.drain(ready, force=force) if ready else []
+    stuck = await coe.drain(rest, force=force) if rest else []
+    empty = {one.id for one in rest} if not stuck else set()
+    ill = [node for node in unready(look, nodes) if (one := found.get(node.server_id)) is None or one.id not in empty]
+    return _believed(ctx, terms, time, Pass(look, found, left, stuck, ill, [], mostly_unready(look, everyone), {}))
+
+
+def _believed(ctx: StepContext[Deps], terms: Terms, time: Hours, done: Pass) -> Pass:
+    """Which of the doubted are lost: those that were not ready for long; of most of a bay, once the time is over."""
+    scale = ctx.deps.settings.time_scale
+    remembered = noted(ctx.operation.memo, [node.server_id for node in done.doubted], time.elapsed, scale)
+    memo = {UNREADY: remembered, **going_on(ctx)}
+    believed = set(remembered) if terms.known_ill else held(remembered, HOLD_SECONDS * scale)
+    if done.mostly and not terms.known_ill and (terms.strict or not time.over):
+        believed = set()
+    return replace(
+        done,
+        doubted=[node for node in done.doubted if node.server_id not in believed],
+        lost=[node for node in done.doubted if node.server_id in believed],
+        memo=memo,
+    )
+
+
+async def _judge(
+    ctx: StepContext[Deps], coe: Coe, nodes: Sequence[Node], terms: Terms, time: Hours, done: Pass
+) -> Outcome:
+    memo = {REACHED: True, **done.memo}
+    if not done.left and not done.doubted:
+        return Done(note=_drained(nodes, done), memo={**memo, _TRIES: 0})
+    told = _left(ctx.bay, done) + (f".{cut}" if (cut := time.cut()) else "")
+    if not time.over or _may_be_believed(ctx, terms, time, done):
+        return Wait(_pause(ctx, time), note=told, memo=memo)
+    if not terms.force:
+        return await _give_up(ctx, coe, nodes, done, f"{time.after()} {told.removesuffix('.')}.")
+    by_force = time.elapsed < time.limit + FORCE_SECONDS * ctx.deps.settings.time_scale
+    if by_force and (done.left or done.stuck):
+        return Wait(_pause(ctx, time), note=f"By force: {told}", memo=memo)
+    return Done(note=f"The nodes go by force. {told}", memo={**memo, _TRIES: 0})
+
+
+def _may_be_believed(ctx: StepContext[Deps], terms: Terms, time: Hours, done: Pass) -> bool:
+    """Whether all that stands in the way is that nodes are not ready, and the time was too short to believe it."""
+    short = time.elapsed < min(_DOUBTS_END * HOLD_SECONDS * ctx.deps.settings.time_scale, time.latest)
+    return short and not terms.force and not done.left
 
 
 async def _give_up(ctx: StepContext[Deps], coe: Coe, nodes: Sequence[Node], done: Pass, why: str) -> Broke:
@@ -170,13 +224,14 @@ def mark_of(bay: Bay) -> str:
     return str(bay.id)
 
 
-def _failed(ctx: StepContext[Deps], nodes: Sequence[Node], terms: Terms, elapsed: float, error: CloudError) -> Outcome:
+def _failed(ctx: StepContext[Deps], nodes: Sequence[Node], terms: Terms, time: Hours, error: CloudError) -> Outcome:
     """The API answered this operation, and now does not or says no: that may be over soon."""
-    if elapsed < terms.seconds:
-        return Wait(_pause(ctx, terms, elapsed), note=f"{error.message} Trying again.", memo={REACHED: True})
+    if not time.over:
+        memo = {REACHED: True, UNREADY: {}, **going_on(ctx)}  # who was not ready before may be well by now
+        return Wait(_pause(ctx, time), note=f"{error.message} Trying again.{time.cut()}", memo=memo)
     if terms.force:
-        return Done(note=f"Not drained, and the nodes go by force. {error.message}", memo={_TRIES: 0})
-    return Broke(f"{_after(terms)} {_names(nodes)} could not be drained. {error.message} {_KEPT}")
+        return Done(note=f"Not drained, and the nodes go by force. {error.message}{time.cut()}", memo={_TRIES: 0})
+    return Broke(f"{time.after()} {_names(nodes)} could not be drained. {error.message}{time.cut()} {_KEPT}")
 
 
 def _never_reached(ctx: StepContext[Deps], nodes: Sequence[Node], terms: Terms, error: CloudError) -> Outcome:
@@ -184,21 +239,17 @@ def _never_reached(ctx: StepContext[Deps], nodes: Sequence[Node], terms: Terms, 
     tries = number_in(ctx, _TRIES) + 1
     if error.retryable and tries < TRIES:
         note = f"{error.message} Trying again to reach the bay."
-        return Wait(TRY_SECONDS * ctx.deps.settings.time_scale, note=note, memo={_TRIES: tries})
+        return Wait(TRY_SECONDS * ctx.deps.settings.time_scale, note=note, memo={_TRIES: tries, **going_on(ctx)})
     if terms.strict:
         return Broke(f"{_names(nodes)} could not be drained, and label {DRAIN_ON_TIMEOUT} is fail. {error.message}")
     return Done(note=f"Not drained: {error.message}", memo={_TRIES: 0})
 
 
-def _pause(ctx: StepContext[Deps], terms: Terms, elapsed: float) -> float:
+def _pause(ctx: StepContext[Deps], time: Hours) -> float:
     """Seconds to the next pass; the last one comes when the time is up."""
     usual = PASS_SECONDS * ctx.deps.settings.time_scale
-    rest = terms.seconds - elapsed
+    rest = time.limit - time.elapsed
     return min(usual, rest) if rest > 0 else usual
-
-
-def _after(terms: Terms) -> str:
-    return f"After {terms.seconds:.0f} s"
 
 
 def _left(bay: Bay, done: Pass) -> str:
@@ -209,7 +260,17 @@ def _left(bay: Bay, done: Pass) -> str:
         works_told = ", ".join([*(one.told() for one in left[:_SHOWN]), *more])
         parts.append(f"{works(len(left), bay)} left{name and ' on '}{name}: {works_told}")
     rest = [f"and {len(parts) - _SHOWN} more nodes"] if len(parts) > _SHOWN else []
-    return "; ".join([*parts[:_SHOWN], *rest])
+    most = ["most of the bay's nodes are not ready"] if done.mostly and done.doubted else []
+    return "; ".join([*parts[:_SHOWN], *rest, *_doubts(done)[:_SHOWN], *most])
+
+
+def _doubts(done: Pass) -> list[str]:
+    return [f"{node.name} is {_state(done, node)}" for node in done.doubted]
+
+
+def _state(done: Pass, node: Node) -> str:
+    seen = done.nodes.get(node.server_id)
+    return "unknown to the bay" if seen is None else f"not ready ({seen.problem})" if seen.problem else "not ready"
 
 
 def _by_node(done: Pass) -> dict[str, list[Blocker]]:
@@ -217,13 +278,15 @@ def _by_node(done: Pass) -> dict[str, list[Blocker]]:
     names = {one.id: one.name for one in done.nodes.values()}
     places = {work.name: names[work.node] for work in done.look.works if work.node in names}
     found: dict[str, list[Blocker]] = {}
-    for one in sorted(done.left, key=lambda left: not left.reason):
+    stuck = done.stuck if done.doubted else ()  # nobody waits for what is on nodes that are lost
+    for one in sorted([*done.left, *stuck], key=lambda left: not left.reason):
         found.setdefault(places.get(one.work, ""), []).append(one)
     return found
 
 
 def _faults(done: Pass) -> dict[str, str]:
-    return {name or "work": ", ".join(one.told() for one in left[:_SHOWN]) for name, left in _by_node(done).items()}
+    kept = {name or "work": ", ".join(one.told() for one in left[:_SHOWN]) for name, left in _by_node(done).items()}
+    return {**{node.name: _state(done, node) for node in done.doubted}, **kept}
 
 
 def _names(nodes: Sequence[Node]) -> str:
@@ -232,6 +295,5 @@ def _names(nodes: Sequence[Node]) -> str:
 
 
 def _drained(nodes: Sequence[Node], done: Pass) -> str:
-    unready = done.unready()
-    lost = f" Nothing could be moved from {', '.join(unready[:_SHOWN])}, not ready." if unready else ""
+    lost = f" Not waited for any longer: {_names(done.lost)}, not ready." if done.lost else ""
     return f"Drained: {_names(nodes)}.{lost}"

@@ -15,7 +15,7 @@ from shared.worker.outcome import Broke, Done, Outcome, StepContext, Wait
 _REBOOT: Final = "heal.reboot"
 LOOKS: Final = 10.0
 """Seconds between two looks whether a restarted node is well again."""
-_TERMS: Final = Terms(DRAIN, force=True)
+_TERMS: Final = Terms(DRAIN, force=True, known_ill=True)
 
 
 async def watch_rebooted(ctx: StepContext[Deps]) -> Outcome:

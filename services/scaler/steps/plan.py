@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from services.scaler.factory import Deps, ours
+from services.scaler.steps.doubt import HOLD_SECONDS, mostly_unready
 from shared.coe.port import Look
 from shared.db.repositories import stacks
 from shared.domain.bay import Bay, Node
@@ -23,6 +24,9 @@ LOOKS: Final = 3
 BETWEEN_LOOKS: Final = 2.0
 """Seconds."""
 _TRIES: Final = "plan_tries"
+DOUBTED_LOOKS: Final = int(HOLD_SECONDS / BETWEEN_LOOKS)
+"""So often the bay is asked again when it calls most of its nodes not ready; then it is taken at its word."""
+_DOUBTS: Final = "plan_doubts"
 _SHOWN: Final = 5
 
 
@@ -36,6 +40,7 @@ async def plan_resize(ctx: StepContext[Deps]) -> Outcome:
     request = ctx.operation.request
     async with ctx.deps.engine.connect() as conn:
         nodes = await stacks.nodes_of(conn, ctx.bay.id, nodegroup_of(request))
+        everyone = await stacks.nodes_of(conn, ctx.bay.id)
     workers = [node for node in nodes if node.role == "worker"]
     try:
         youngest = leaving(workers, node_count_of(request), named_of(request))
@@ -45,10 +50,12 @@ async def plan_resize(ctx: StepContext[Deps]) -> Outcome:
         return Done(memo={REMOVE: youngest}, note=_told(ctx, workers, youngest, {}))
     if (why := ctx.deps.access.unreachable(ctx.bay)) is not None:
         return _without_asking(ctx, workers, youngest, why)
-    return await _by_what_runs(ctx, workers, youngest)
+    return await _by_what_runs(ctx, everyone, workers, youngest)
 
 
-async def _by_what_runs(ctx: StepContext[Deps], workers: Sequence[Node], youngest: Sequence[str]) -> Outcome:
+async def _by_what_runs(
+    ctx: StepContext[Deps], everyone: Sequence[Node], workers: Sequence[Node], youngest: Sequence[str]
+) -> Outcome:
     """Those that are named and the idlest, else after some tries those that are named and the youngest."""
     request = ctx.operation.request
     try:
@@ -62,6 +69,10 @@ async def _by_what_runs(ctx: StepContext[Deps], workers: Sequence[Node], younges
             return _without_asking(ctx, workers, youngest, error.message)
         note = f"{error.message} Asking again which nodes are idle."
         return Wait(BETWEEN_LOOKS * ctx.deps.settings.time_scale, note=note, memo={_TRIES: tries})
+    doubts = number_in(ctx, _DOUBTS) + 1
+    if mostly_unready(look, everyone) and doubts <= DOUBTED_LOOKS:
+        note = "Most of the bay's nodes are not ready. Asking again which are idle."
+        return Wait(BETWEEN_LOOKS * ctx.deps.settings.time_scale, note=note, memo={_DOUBTS: doubts, REACHED: True})
     seen = busy(look, workers)
     chosen = leaving(workers, node_count_of(request), named_of(request), idlest(workers, seen))
     why = {server: _why(seen[server], ctx.bay) for server in chosen}

@@ -10,16 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, exists, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, DateTime, delete, exists, func, literal, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.db.tables import drained_nodes, operations
 from shared.domain.bay import Node
 from shared.domain.operation import OperationState
+
+_LIVE: Final = (OperationState.QUEUED.value, OperationState.ACTIVE.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,18 @@ async def begin(conn: AsyncConnection, bay_id: UUID, operation_id: UUID, leaving
     return float(seconds) if count == len(ids) else None
 
 
+async def seconds_until(conn: AsyncConnection, moment: datetime) -> float:
+    """From now, by Postgres's clock; negative when it has passed."""
+    left = func.extract("epoch", literal(moment, DateTime(timezone=True)) - func.clock_timestamp())
+    return float((await conn.execute(select(left))).scalar_one())
+
+
+async def has_live_operation(conn: AsyncConnection, bay_id: UUID) -> bool:
+    """Whether something is being done to the bay, or waits to be."""
+    mine = (operations.c.bay_id == bay_id, operations.c.state.in_(_LIVE))
+    return bool((await conn.execute(select(exists().where(*mine)))).scalar_one())
+
+
 async def end(conn: AsyncConnection, bay_id: UUID, operation_id: UUID, servers: Collection[str]) -> None:
     """Forget these nodes, as far as they are still that operation's."""
     table = drained_nodes.c
@@ -82,7 +97,7 @@ async def claim(conn: AsyncConnection, *, bays: int, lease_seconds: float) -> li
     live = exists().where(
         operations.c.bay_id == table.bay_id,
         operations.c.id == table.operation_id,
-        operations.c.state.in_([OperationState.QUEUED.value, OperationState.ACTIVE.value]),
+        operations.c.state.in_(_LIVE),
     )
     due = (table.next_at <= func.now(), _unclaimed(), ~live)
     chosen = select(table.bay_id).where(*due).group_by(table.bay_id).order_by(func.min(table.next_at)).limit(bays)

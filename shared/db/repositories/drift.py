@@ -16,6 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from shared.db.repositories import bays, health
 from shared.db.tables import bays as table
 from shared.domain.bay_state import BayEvent
+from shared.domain.heal_memo import RECOVERED
+from shared.domain.queue import DEFAULT_WORKERS
 
 PREFIX: Final = health.CLOUD
 """What the sweep's keys in health_status_reason begin with."""
@@ -53,14 +55,20 @@ async def resting(conn: AsyncConnection, project_id: str) -> list[Resting]:
     return [_resting(row) for row in await conn.execute(_RESTING, {"project": project_id})]
 
 
-_RESTING: Final = text("""
+# What did nothing to the first stack says nothing of it: a change of a group that has stacks of its own, a restart.
+_BESIDE: Final = f"""
+    o.kind IN ('rotate_ca', 'rotate_credentials') OR o.kind IN ('resize', 'heal', 'upgrade') AND (
+        coalesce(nullif(o.request ->> 'nodegroup', ''), '{DEFAULT_WORKERS}') <> '{DEFAULT_WORKERS}'
+        OR coalesce(o.memo ->> '{RECOVERED}', '') = 'true')
+"""
+_RESTING: Final = text(f"""
     SELECT b.id, b.stack_id, b.stack_name, b.stack_seen, b.status <> 'UPDATE_FAILED' AND last.stood AS changed,
            last.seq, b.health_status_reason AS said, coalesce(n.servers, '[]'::json) AS servers
     FROM bays b
     CROSS JOIN LATERAL (
         SELECT coalesce(max(o.seq), 0) AS seq, count(*) FILTER (WHERE o.state IN ('active', 'queued')) AS live,
                coalesce((array_agg(o.state ORDER BY o.seq DESC)
-                   FILTER (WHERE o.kind NOT IN ('rotate_ca', 'rotate_credentials')))[1] = 'done', true) AS stood
+                   FILTER (WHERE NOT ({_BESIDE})))[1] = 'done', true) AS stood
         FROM operations o WHERE o.bay_id = b.id
     ) last
     LEFT JOIN LATERAL (
@@ -68,7 +76,7 @@ _RESTING: Final = text("""
     ) n ON true
     WHERE b.project_id = :project AND b.stack_id IS NOT NULL AND b.wanted = 'present' AND last.live = 0
       AND b.status IN ('CREATE_COMPLETE', 'UPDATE_COMPLETE', 'UPDATE_FAILED')
-""")
+""")  # noqa: S608 - made of constants
 
 
 async def still(conn: AsyncConnection, one: Resting) -> bool:

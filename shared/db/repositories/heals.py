@@ -19,7 +19,7 @@ async def sick(conn: AsyncConnection, limit: int, bay_id: UUID | None = None) ->
     """Up to `limit` bays at rest with a node that is not well, at random, so that none waits for ever; or that one.
 
     Not those whose stack somebody else has changed or broken, and not those whose owner's word counts
-    (shared.db.repositories.health). At rest one look into a small index.
+    (shared.db.repositories.health). Nodes of a group that is to go are left out. At rest one look into a small index.
     """
     rows = await conn.execute(_SICK, {"limit": limit, "within": WITHIN, "recent": RECENT, "bay": bay_id})
     return [_sick(row) for row in rows]
@@ -50,7 +50,7 @@ _SICK: Final = text(f"""
         LEFT JOIN node_health h ON h.bay_id = n.bay_id AND h.server_id = n.server_id
         LEFT JOIN node_pools p ON p.bay_id = n.bay_id AND p.number = n.pool AND n.role = 'worker'
         LEFT JOIN nodegroups g ON g.id = p.nodegroup_id
-        WHERE n.bay_id = b.id
+        WHERE n.bay_id = b.id AND g.wanted IS DISTINCT FROM 'gone'
     ) AS members, (
         SELECT coalesce(json_agg(json_build_object(
             'server_id', o.request ->> 'server_id', 'place', o.request ->> 'place',

@@ -101,8 +101,17 @@ async def of_bay(conn: AsyncConnection, bay_id: UUID) -> list[Nodegroup]:
     return await _found(conn, query)
 
 
+async def by_name(conn: AsyncConnection, bay_id: UUID, name: str) -> Nodegroup | None:
+    """The bay's group of that name, whatever it reads like; None when there is none."""
+    found = await _found(conn, _select().where(nodegroups.c.bay_id == bay_id, nodegroups.c.name == name))
+    return found[0] if found else None
+
+
 async def get(conn: AsyncConnection, bay_id: UUID, ident: str) -> Nodegroup | None:
-    """The bay's group of that uuid, else of that name; None when there is none."""
+    """The bay's group that a client means: of that uuid, where it reads as one, else of that name; None: there is none.
+
+    Who knows the name asks `by_name`.
+    """
     try:
         which = nodegroups.c.id == UUID(ident)
     except ValueError:

@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from shared.db.tables import bays, node_pools, nodegroups
+from shared.db.tables import bays, node_pools, nodegroups, stack_renders
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,16 @@ class Pool:
     """The name of the group whose nodes it has."""
     generation: int
     """Of the bay, when it was made: what its stacks were rendered to is kept by this and its number."""
+
+
+async def possible(conn: AsyncConnection, bay_id: UUID, generation: int) -> bool:
+    """Whether the bay's nodes may have stacks beside the first; not in bays of releases that made only that one.
+
+    So it is also of a bay that was not rendered yet: that will be by this release.
+    """
+    table = stack_renders.c
+    query = select(table.has_shards).where(table.bay_id == bay_id, table.generation == generation, table.pool == 0)
+    return await conn.scalar(query) is not False
 
 
 async def make(conn: AsyncConnection, bay_id: UUID, nodegroup_id: UUID, generation: int) -> int:

@@ -16,7 +16,7 @@ from sqlalchemy import delete, func, insert, select, text
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from shared.db.repositories import bays
+from shared.db.repositories import bays, past
 from shared.db.repositories.checks import Check
 from shared.db.tables import scaling_decisions, scaling_policies
 from shared.domain.bay import Bay, Node
@@ -53,8 +53,12 @@ class Subject:
     """The range of its default nodegroup."""
     born: int
     """The workers that it was made with."""
+    known: int
+    """All of its nodes, masters and other nodegroups' included."""
     live: bool
     """Whether an operation is under way or waits."""
+    missed: bool
+    """Whether its default nodegroup has not as many nodes as were last asked for, since its own last change failed."""
     now: float
     """Postgres's clock, in seconds."""
 
@@ -147,18 +151,20 @@ async def begin_missing(conn: AsyncConnection, every_seconds: int, bay_id: UUID 
 
 
 async def subjects(conn: AsyncConnection, bay_ids: Sequence[UUID]) -> dict[UUID, Subject]:
-    """All that looks at these bays need, in three queries; a bay that is gone is left out."""
+    """All that looks at these bays need, in four queries; a bay that is gone is left out."""
     more = {row.id: row for row in await conn.execute(_SUBJECTS, {"bays": list(bay_ids)})}
     nodes: dict[UUID, list[Node]] = {bay_id: [] for bay_id in bay_ids}
     for row in await conn.execute(_NODES, {"bays": list(bay_ids)}):
         nodes[row.bay_id].append(Node(*(*row[1:], DEFAULT_WORKERS)))
+    missed = await past.missed_count(conn, bay_ids)
     found = {}
     for bay in await bays.many(conn, bay_ids):
         if bay.id in more:
             row = more[bay.id]
             born = bay.node_count if row.born is None else row.born
             group = (row.least, row.most)
-            found[bay.id] = Subject(bay, nodes[bay.id], row.policy or {}, row.labels, group, born, row.live, row.now)
+            of_row = (nodes[bay.id], row.policy or {}, row.labels, group, born, row.known, row.live)
+            found[bay.id] = Subject(bay, *of_row, bay.id in missed, row.now)
     return found
 
 
@@ -220,6 +226,7 @@ _SUBJECTS: Final = text(
            g.min_node_count AS least, g.max_node_count AS most,
            (SELECT (o.request->>'node_count')::int FROM operations o
             WHERE o.bay_id = b.id AND o.kind = 'create' ORDER BY o.seq LIMIT 1) AS born,
+           (SELECT count(*) FROM nodes n WHERE n.bay_id = b.id) AS known,
            EXISTS (SELECT FROM operations o
                    WHERE o.bay_id = b.id AND o.state IN ('active', 'queued')) AS live,
            extract(epoch FROM clock_timestamp())::float8 AS now

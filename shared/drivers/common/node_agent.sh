@@ -159,19 +159,20 @@ first_certificate() {
     readlink "$PKI/current" >"$STATE/installed"
 }
 
+refused() { case $status in 408 | 425 | 429) false ;; 4??) ;; *) false ;; esac } # asking again at once would be in vain
+
 # report PROBLEM: what this node looks like, and which revision of the wishes and which credential it has reached.
 report() {
     for unit in $JB_UNITS; do echo "$unit $(systemctl is-active "$unit" 2>/dev/null)"; done |
         jq -R -s --arg revision "$(jq -r '.revision // ""' "$STATE/wanted.json" 2>/dev/null)" --arg problem "$1" \
             --argjson credential "$(grep -sx '[1-9][0-9]*' "$STATE/credential" || echo null)" \
             --arg parted "$(cat "$STATE/parted" 2>/dev/null)" '
+            def text: if . == "" then null else . end;
             [split("\n")[] | select(. != "") | split(" ") | {(.[0]): .[1]}] | add // {} |
-            {healthy: (all(. == "active") and $problem == ""), revision: $revision, units: .,
-            credential_generation: $credential, next_within: 240,
-            parted: (if $parted == "" then null else $parted end),
-            problem: (if $problem == "" then null else $problem end)}' \
-            >"$WORK/report"
-    case $(as_node PUT "$JB_API_URL/nodes/self" "$WORK/report") in 2??) ;; *) log "report not taken" && touch "$WORK/away" ;; esac
+            {healthy: (all(. == "active") and $problem == ""), revision: $revision, units: ., next_within: 240,
+            credential_generation: $credential, parted: ($parted | text), problem: ($problem | text)}' >"$WORK/report"
+    status=$(as_node PUT "$JB_API_URL/nodes/self" "$WORK/report")
+    case $status in 2??) ;; *) log "report not taken ($status)" && { refused || touch "$WORK/away" "$WORK/unheard"; } ;; esac
 }
 
 # What ended a look, in one line.
@@ -193,7 +194,8 @@ look() {
             renew=$(jq -r .renew "$WORK/wanted")
             take_authorities
             if [ "$renew" = true ]; then
-                report "" # restarting what uses them may take minutes, in which this node must not seem dead
+                # Restarts may take minutes, in which this node must not seem dead. It is the last report that counts.
+                report "$problem" && rm -f "$WORK/away" "$WORK/unheard"
                 etag=none # the answer may be an earlier one, of an authority that is to go
                 ask as_node /dev/null
                 case $status in 2??) ;; *) die "no answer to the renewal ($status): $(complaint)" ;; esac
@@ -206,7 +208,7 @@ look() {
             echo "$etag" >"$STATE/etag"
             ;;
         304) ;;
-        *) log "no wishes ($status): $(complaint)" && touch "$WORK/away" ;;
+        *) log "no wishes ($status): $(complaint)" && touch "$WORK/away" && { refused || touch "$WORK/unheard"; } ;;
     esac
 }
 
@@ -220,26 +222,24 @@ during_operation() {
     return 1
 }
 
-# Up to 30 s, so that the nodes of a bay do not come together: with the timer's 3 min and a run's own time this is what a
-# report promises. Who is not heard in time is restarted, so one whom nobody heard tries again at once.
+# Up to 30 s, so that the nodes of a bay do not come together; with the timer's 3 min and a run's time, what is promised.
 scatter() { [ -n "${JEROBOAM_NOW:-}" ] || sleep $(($(od -An -N2 -tu2 /dev/urandom) % 30)); }
 
 # The timer fires 3 min after the last run. While others wait for this node it looks again and again, for 15 min at most:
 # the unit's own limit is 30, and a look that waits in vain for everything may take the other half.
-# Each look has a shell of its own: whatever ends it is reported, and the next one tries again.
+# Each look has a shell of its own: whatever ends it is reported, and the next one tries again, as who was not heard does.
 run() {
     end=$(($(date +%s) + 900))
     settle & # what a reboot cut short is not kept waiting
     wait $! || :
     during_operation "$STATE/wanted.json" || scatter
+    problem=$([ ! -s "$STATE/agent-error" ] || trouble) # holds until a look is over
     while :; do
-        rm -rf "$STATE/agent-error" "$WORK/away" "$WORK/wanted" "$WORK/set"
-        code=0 problem=
+        rm -rf "$STATE/agent-error" "$WORK/away" "$WORK/unheard" "$WORK/wanted" "$WORK/set"
         look &
-        wait $! || code=1
-        [ "$code" = 0 ] || problem=$(trouble)
+        if wait $!; then code=0 problem=; else code=1 problem=$(trouble); fi
         [ -e "$WORK/away" ] || report "$problem"
-        [ -e "$WORK/away" ] || during_operation "$WORK/wanted" "$STATE/wanted.json" || break
+        [ -e "$WORK/unheard" ] || during_operation "$WORK/wanted" "$STATE/wanted.json" || break
         [ ! -e "$WORK/away" ] || scatter # all of them wait for the API
         sleep "${JEROBOAM_AGAIN:-15}"
         [ "$(date +%s)" -lt "$end" ] || break

@@ -34,7 +34,9 @@ async def test_the_scaler_is_refused_everything_else(tmp_path: Path) -> None:
         async with httpx.AsyncClient(base_url=bay.url, verify=context) as client:
             for allowed in ("/api/v1/nodes", "/api/v1/pods", path, "/version", "/readyz", "/apis/apps/v1/daemonsets"):
                 assert (await client.get(allowed)).status_code == 200, allowed
-            for refused in ("/api/v1/secrets", "/apis/apps/v1/deployments", "/metrics", "/api"):
+            for discovered in ("/api", "/api/v1", "/apis"):  # as system:discovery lets everybody
+                assert (await client.get(discovered)).status_code == 200, discovered
+            for refused in ("/api/v1/secrets", "/apis/apps/v1/deployments", "/metrics", "/logs"):
                 assert (await client.get(refused)).status_code == 403, refused
             told = (await client.patch(path, json={})).json()
             eviction = {"metadata": {"name": pod}}
@@ -51,6 +53,8 @@ async def test_a_certificate_without_a_group_may_nothing(tmp_path: Path) -> None
     async with kubernetes_bay() as bay:
         context = bay.context(tmp_path, "somebody", "people")
         async with httpx.AsyncClient(base_url=bay.url, verify=context) as client:
+            assert (await client.get("/api/v1")).json()["kind"] == "APIResourceList"
+            assert (await client.get("/metrics")).status_code == 403
             assert (await client.get("/api/v1/nodes")).json()["message"] == (
                 'nodes is forbidden: User "somebody" cannot list resource "nodes" in API group "" at the cluster scope'
             )

@@ -334,3 +334,29 @@ async def test_which_eviction_each_release_takes(tmp_path: Path) -> None:
             bay.engine.add_deployment("web", 1)
             async with httpx.AsyncClient(base_url=bay.url, verify=bay.context(tmp_path)) as client:
                 assert (await evict(client, bay.engine.pods()[0]["name"], api)).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("version", "told"),
+    [
+        ("1.2.0", None),
+        ("1.5.8", ("", "")),
+        ("1.20.0", ("policy", "v1beta1")),
+        ("1.22.0", ("policy", "v1")),
+        ("1.30.1", ("policy", "v1")),
+    ],
+)
+async def test_discovery_tells_which_evictions_there_are(
+    tmp_path: Path, version: str, told: tuple[str, str] | None
+) -> None:
+    async with (
+        kubernetes_bay(nodes=1, version=version, clock=Clock(0)) as bay,
+        httpx.AsyncClient(base_url=bay.url, verify=bay.context(tmp_path)) as client,
+    ):
+        found = (await client.get("/api/v1")).json()
+    known = {one["name"]: one for one in found["resources"]}
+    assert (found["kind"], found["groupVersion"]) == ("APIResourceList", "v1")
+    assert (known["pods"]["namespaced"], known["nodes"]["namespaced"]) == (True, False)
+    assert "deployments" not in known
+    eviction = known.get("pods/eviction")
+    assert (eviction and (eviction.get("group", ""), eviction.get("version", ""))) == told

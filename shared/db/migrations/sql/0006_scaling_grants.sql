@@ -13,6 +13,7 @@ GRANT SELECT, INSERT ON sign_requests TO jb_scaler;
 GRANT SELECT ON certificates, authority_rotations TO jb_scaler;
 
 GRANT SELECT (pool) ON stack_renders TO jb_api, jb_certs, jb_scaler;
+GRANT SELECT (has_shards) ON stack_renders TO jb_api;
 GRANT SELECT, INSERT ON node_pools TO jb_api;
 GRANT SELECT, INSERT, UPDATE, DELETE ON node_pools TO jb_provisioner;
 GRANT SELECT ON node_pools TO jb_certs, jb_scaler;

@@ -35,7 +35,9 @@ ALTER TABLE nodes ADD COLUMN pool INTEGER DEFAULT 0 NOT NULL;
 ALTER TABLE stack_renders
     ADD COLUMN pool INTEGER DEFAULT 0 NOT NULL,
     DROP CONSTRAINT stack_renders_pkey,
-    ADD PRIMARY KEY (bay_id, generation, pool);
+    ADD PRIMARY KEY (bay_id, generation, pool),
+    -- Whether further stacks can be made of it: bays of the releases before this have none.
+    ADD COLUMN has_shards BOOLEAN GENERATED ALWAYS AS (files ? 'shard.yaml') STORED;
 
 -- How a bay is to be scaled, where its owner has said so.
 CREATE TABLE scaling_policies (
