@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 from pathlib import Path
 
 from cloudsim.app import create_app
 from cloudsim.clock import Clock
 from cloudsim.serve import CloudServer, configure
-from cloudsim.world import CloudsimSettings, World
+from cloudsim.world import FIRST_FLOATING, CloudsimSettings, World
 
 _EPILOG = """\
 Paths: /identity/v3 /orchestration/v1 /compute/v2.1 /network/v2.0 /image/v2 /volume/v3 and, without authentication and
@@ -61,6 +62,8 @@ def main(arguments: list[str] | None = None) -> int:
         max_template_size=args.max_template_size,
         keep_user_data=not args.no_user_data,
         global_stack_list=args.global_stack_list,
+        # Bays' APIs listen on floating addresses, and other simulated clouds of this machine have the same pool.
+        first_floating=FIRST_FLOATING + os.getpid() % 4096 * 1000,
     )
     app = create_app(World(settings, Clock(settings.speed)))
     config = configure(app, args.host, args.port, access_log=args.access_log)

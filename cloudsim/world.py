@@ -36,10 +36,11 @@ from cloudsim.identity.state import Identity
 from cloudsim.quota import Quotas
 from cloudsim.store import Record, Store
 
-__all__ = ["CloudsimSettings", "Record", "ServerSpec", "Store", "World"]
+__all__ = ["FIRST_FLOATING", "CloudsimSettings", "Record", "ServerSpec", "Store", "World"]
 
 _FLOATING_POOL = ipaddress.ip_network("127.64.0.0/10")
-_FIRST_FLOATING = 16
+FIRST_FLOATING = 16
+"""Place in the pool of the first floating address that is given out."""
 
 
 @dataclass(slots=True)
@@ -59,6 +60,9 @@ class CloudsimSettings:
     zones: tuple[str, ...] = ("nova",)
     without: frozenset[str] = frozenset()  # service types that the catalog leaves out
     balancer_seconds: float = 5.0
+    first_floating: int = (
+        FIRST_FLOATING  # place in the pool of the first floating address; apart from other clouds of the machine
+    )
     stuck_balancers: frozenset[str] = frozenset()  # names of load balancers that do not leave their PENDING_ state
 
 
@@ -115,7 +119,7 @@ class World:
         self.on_lose_stack: Callable[[str], Awaitable[None] | None] | None = None
         # Called by `reset`, before the store is emptied, for state that is kept outside it (running tasks).
         self.on_reset: list[Callable[[], None]] = []
-        self._next_floating = _FIRST_FLOATING
+        self._next_floating = self.settings.first_floating
         self._next_host: dict[str, int] = {}
         self._load_fixtures()
 
@@ -130,7 +134,7 @@ class World:
         self.faults = FaultPlan()
         self.requests.clear()
         self.joined.clear()
-        self._next_floating, self._next_host = _FIRST_FLOATING, {}
+        self._next_floating, self._next_host = self.settings.first_floating, {}
         self._load_fixtures()
 
     def _load_fixtures(self) -> None:
@@ -144,7 +148,7 @@ class World:
             address = str(_FLOATING_POOL[self._next_floating])
             self._next_floating += 1
             if self._next_floating >= _FLOATING_POOL.num_addresses - 1:
-                self._next_floating = _FIRST_FLOATING
+                self._next_floating = FIRST_FLOATING
             if not self.store.find("floatingip", floating_ip_address=address):
                 return address
         raise ValueError("no floating address is left")

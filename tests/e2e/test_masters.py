@@ -96,7 +96,7 @@ async def test_a_master_that_does_not_answer_is_taken_out_by_another(tmp_path: P
         assert masters.sizes == [1, 2, 3, 2, 1]
         first, second = (name for name, _ in (asked[0], asked[-1]))
         assert first == gone, "it was asked itself before"
-        assert second == gone.replace("-2", "-1")
+        assert second == f"{gone.removesuffix('-2')}-1"
         other, of_whom = next(one for one in asked if one[0] != gone)
         assert (other, of_whom) == (gone.replace("-2", "-0"), asked[0][1]), "the first one takes it out"
 

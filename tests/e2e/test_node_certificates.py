@@ -98,7 +98,16 @@ async def test_nodes_get_certificates_and_are_known_by_them(stack: LocalStack, t
         wanted = await worker.call("GET", "/nodes/self")
         assert wanted.status_code == 200, wanted.text
         assert set(wanted.json()) == {
-            *("revision", "ca_pem", "authorities", "renew", "operation_active", "credential_generation"),
+            *(
+                "revision",
+                "ca_pem",
+                "authorities",
+                "renew",
+                "operation_active",
+                "credential_generation",
+                "masters",
+                "leaving",
+            ),
         }
         assert wanted.json()["authorities"] == issued["authorities"]
         assert wanted.json()["ca_pem"] == (await client.authority(bay)).pem

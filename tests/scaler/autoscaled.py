@@ -129,3 +129,15 @@ class WireAccess(PlayedAccess):
         if isinstance(wire.engine, DockerBay):
             return SwarmMode([dialer.channel("docker", wire.url, context)])
         return Kubernetes(dialer.channel("kubernetes", wire.url, context))
+
+
+async def until_quiet(town: Town, bay_id: UUID) -> None:
+    """As if the quiet time and all that follows a change were over."""
+    await look(town)
+    await time_passes(town, bay_id, 5_000)
+    await look(town)
+
+
+async def leased(town: Town, bay_id: UUID) -> bool:
+    (row,) = await town.rows("SELECT lease_token FROM bay_checks WHERE bay_id = $1", bay_id)
+    return row["lease_token"] is not None
