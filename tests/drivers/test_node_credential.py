@@ -159,7 +159,7 @@ def test_a_letter_that_is_none_changes_nothing_but_the_node_still_reports(node: 
     assert "credential" not in node.calls
     offer(api, 2)
     assert node.run("run").returncode == 0
-    assert (credential_of(node), reported(api)) == (NEW, [None, None, 2])
+    assert (credential_of(node), reported(api)) == (NEW, [None, 2])
     assert "If-None-Match" not in api.of(SELF)[-1].headers or api.of(SELF)[-1].headers["If-None-Match"] == "none"
     node.check_tidy()
 
@@ -168,7 +168,7 @@ def test_an_api_that_stumbles_is_asked_again(node: Node, api: Api) -> None:
     api.scripted[CREDENTIAL] = [refusal(503, "later")]
     assert node.run("run").returncode == 0
     assert node.run("run").returncode == 0
-    assert (credential_of(node), reported(api)) == (NEW, [None, None, 2])
+    assert (credential_of(node), reported(api)) == (NEW, [None, 2])
 
 
 def test_a_renewal_in_the_same_look_comes_first(node: Node, api: Api) -> None:
