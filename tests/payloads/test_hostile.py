@@ -117,6 +117,10 @@ def harmless(name: str) -> dict[str, Node]:
     return rendered(registry.by_name(name), {})
 
 
+OF_LABELS = ("nodegroup", "nodegroup_role")
+"""A group may have any name; nodes bear what a label may hold of it."""
+LABELS_OF_NODES = re.compile(r"(?:[A-Za-z0-9./_-]+=[A-Za-z0-9._-]*(?: (?!$)|$))+")
+
 each_driver = pytest.mark.parametrize("name", [driver.name for driver in registry.DRIVERS])
 
 
@@ -141,6 +145,10 @@ def test_refused_or_exactly_itself(name: str, place: int, value: str) -> None:
         if variable in after:
             assert after[variable] == expected(field, value)
         changed = {one for one in after if after[one] != before[one]}
+        if field in OF_LABELS:
+            assert changed <= {"JB_NODE_LABELS"}
+            assert LABELS_OF_NODES.fullmatch(after["JB_NODE_LABELS"])
+            continue
         assert all(value.strip() in after[one] or not value.strip() for one in changed) or field.startswith("labels/")
 
 
