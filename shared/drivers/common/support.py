@@ -84,8 +84,9 @@ def check_words(facts: BayFacts) -> None:
     for field in ("http_proxy", "https_proxy", "discovery_url"):
         if words[field] and not _URL.fullmatch(words[field]):
             refuse(field, f"{field} must be a URL that begins with http:// or https://.")
-    if "@@" in facts.cloud_ca_pem:  # what Heat fills in stands between such signs, and PEM has none
-        refuse("cloud_ca_pem", "cloud_ca_pem must be certificates in PEM form.")
+    for field in ("bay_name", "external_network_id", "cloud_ca_pem"):
+        if "@@" in getattr(facts, field):  # what Heat fills in stands between such signs
+            refuse(field, f"{field} must not contain @@.")
     if facts.discovery_url and not _DISCOVERY.fullmatch(facts.discovery_url):
         refuse("discovery_url", "discovery_url must end in a token, as https://discovery.etcd.io/<token> does.")
 
