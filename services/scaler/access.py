@@ -33,7 +33,7 @@ class Access:
     def of(cls, engine: AsyncEngine, bus: Bus, egress: EgressPolicy, *, private_too: bool) -> Self:
         """As a process has it."""
         passes = Passes(engine, Signatures(engine, bus))
-        return cls(engine, Dialer(egress), passes, private_too=private_too)
+        return cls(engine, Dialer(egress.towards_bays()), passes, private_too=private_too)
 
     def reaches(self, bay: Bay) -> bool:
         """Whether we are meant to call that bay's API at all."""

@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.scaler.factory import Deps
-from shared.db.repositories import bays, nodegroups, operations, scaling
+from shared.db.repositories import bays, nodegroups, operations, past, scaling
 from shared.db.repositories.scaling import Subject
 from shared.domain.autoscaling import Decision, Load
 from shared.domain.bay import Bay, Wanted
@@ -64,6 +64,8 @@ async def _unchanged(conn: AsyncConnection, subject: Subject) -> Bay | None:
         return None
     if await operations.live(conn, bay.id) or (await scaling.policy_of(conn, bay.id) or {}) != subject.policy:
         return None
+    if (bay.id in await past.missed_count(conn, [bay.id])) != subject.missed:
+        return None  # a change has ended since, and what the nodes were counted by is not what counts now
     group = await nodegroups.get(conn, bay.id, DEFAULT_WORKERS)
     same = group is not None and (group.min_node_count, group.max_node_count) == subject.group
     return bay if same else None

@@ -115,7 +115,7 @@ class _View:
 
     def __init__(self, look: Look, group: Sequence[CoeNode]) -> None:
         self.group = group
-        self._held: set[str] = set()
+        self._held: Counter[str] = Counter()
         self._moving: dict[str, Counter[Amount]] = defaultdict(Counter)
         self._asked: dict[str, Amount] = defaultdict(Amount)
         staying: dict[str, Amount] = defaultdict(Amount)
@@ -129,7 +129,7 @@ class _View:
             else:
                 self._moving[work.node][asks] += 1
                 if work.held:
-                    self._held.add(work.node)
+                    self._held[work.node] += 1
         takers = {one.id: one for one in look.nodes if one.ready and one.open and not one.manager}
         takers |= {one.id: one for one in group}
         self.free = {name: _amount(one.capacity).plus(self._asked[name], -1) for name, one in takers.items()}
@@ -160,12 +160,13 @@ class _View:
         The order is that in which a resize takes them (`scaling.idlest`); at one that a drain would fail at, it ends.
         """
         busy = {
-            server: Busy(node.ready, node.open, sum(self._moving[node.id].values())) for server, node in seen.items()
+            server: Busy(node.ready, node.open, sum(self._moving[node.id].values()), self._held[node.id])
+            for server, node in seen.items()
         }
         left, idle, spare, tries = dict(free), 0, 0, 0
         for server in idlest(ours, busy)[:MOST_LEAVING]:
             node = seen.get(server)
-            if node is not None and node.id in self._held:
+            if node is not None and self._held[node.id]:
                 break
             moving = self._moving[node.id] if node else Counter[Amount]()
             if node is not None:

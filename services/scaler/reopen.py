@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from ipaddress import ip_address
 from itertools import groupby
 from operator import attrgetter
 from typing import Final
@@ -18,7 +17,8 @@ import structlog
 
 from services.scaler.factory import TURN_SECONDS, Deps
 from services.scaler.steps.drain import mark_of
-from shared.coe.port import Coe, CoeNode, Look
+from services.scaler.struck import struck_off
+from shared.coe.port import Coe
 from shared.db.repositories import bays, drained, stacks
 from shared.db.repositories.drained import Left
 from shared.domain.bay import Bay
@@ -100,31 +100,4 @@ async def _settle(deps: Deps, coe: Coe, bay: Bay, left: Sequence[Left]) -> list[
     if shut := [node for one in stays if (node := present[one.server_id]) is not None]:
         await coe.open_nodes(shut, mark_of(bay))
     gone = [] if live else [one for one in left if one.server_id not in present]
-    known = {one.server_id: _known(look, one, ours) for one in gone}
-    if lost := [node for found in known.values() for node in found if not node.ready]:
-        await coe.forget(lost)
-    return [*stays, *(one for one in gone if not any(node.ready for node in known[one.server_id]))]
-
-
-def _known(look: Look, left: Left, ours: set[str]) -> list[CoeNode]:
-    """What the engine still has of a server that is gone: by its name, which Heat gives nobody again.
-
-    Its address may be another's by now, so that counts only where nodes are called by it (Mesos, old Kubernetes), and
-    nobody present is ever meant. Nobody asks to strike off a node that still reports: the engine has not noticed yet,
-    or it is not the one.
-    """
-    return [
-        node
-        for node in look.nodes
-        if node.id not in ours
-        and (node.name in (left.name, left.name.lower()) or (_is_address(node.name) and left.address == node.name))
-    ]
-
-
-def _is_address(name: str) -> bool:
-    """Whether that is no name of ours."""
-    try:
-        ip_address(name)
-    except ValueError:
-        return False
-    return True
+    return [*stays, *await struck_off(coe, look, gone, ours)]

@@ -13,7 +13,7 @@ What it promises, whatever the other end does:
 - no redirect is followed, no cookie or proxy of the environment is used, no answer is unpacked or longer than
   `LARGEST`;
 - a call that may change something is sent at most once;
-- no body, header or key appears in an exception.
+- no body, header or key appears in an exception, but for the reason that an API gives for its refusal.
 
 A channel's connections live as long as the channel: for one look or one drain, never for the life of a bay.
 """
@@ -33,7 +33,7 @@ import aiohttp
 import orjson
 from yarl import URL
 
-from shared.coe.errors import NotLetIn, Rubbish, no_answer, refused
+from shared.coe.errors import NotLetIn, Rubbish, no_answer, refused, words
 from shared.coe.port import CALL_SECONDS
 from shared.domain.errors import CloudError
 from shared.runtime.egress import EgressPolicy
@@ -63,6 +63,8 @@ class Answer:
     headers: Mapping[str, str]
     """Names are compared without regard to case."""
     body: bytes
+    proven: bool
+    """Whether the server has shown a certificate of the bay's authorities."""
 
     def json(self) -> object:
         """The body as JSON. Raises Rubbish when it is none."""
@@ -70,6 +72,14 @@ class Answer:
             return orjson.loads(self.body)
         except orjson.JSONDecodeError:
             raise Rubbish(self.service, f"{len(self.body)} bytes that are not JSON", status=self.status) from None
+
+    def words(self) -> str:
+        """What it says of what went wrong, as far as that may be quoted."""
+        return words(self.body, proven=self.proven)
+
+    def refusal(self) -> CloudError:
+        """The error that it is."""
+        return refused(self.service, self.status, self.body, proven=self.proven)
 
 
 def tls(authorities: str, client: ClientCertificate | None = None) -> ssl.SSLContext:
@@ -160,7 +170,7 @@ class Channel:
         try:
             answer = await self._exchange(method, path, params, json, kind)
             if not (200 <= answer.status < 300 or answer.status in allow):
-                raise refused(self.service, answer.status, answer.body)
+                raise answer.refusal()
         except NotLetIn:
             self.not_let_in = True
             raise
@@ -186,7 +196,8 @@ class Channel:
                     method, url, params=params, data=data, headers=headers, allow_redirects=False
                 ) as response,
             ):
-                return Answer(self.service, response.status, response.headers, await self._body(response))
+                body = await self._body(response)
+                return Answer(self.service, response.status, response.headers, body, self._secured)
 
     @contextmanager
     def _watched(self) -> Iterator[None]:

@@ -58,9 +58,9 @@ def no_answer(service: str, why: str) -> CloudError:
     return CloudError(f"The bay's {title(service)} did not answer: {why}.", service=service, retryable=True)
 
 
-def refused(service: str, status: int, body: bytes) -> CloudError:
-    """The error for an answer with a bad status, with what the API said of it."""
-    said = words(body)
+def refused(service: str, status: int, body: bytes, *, proven: bool) -> CloudError:
+    """The error for an answer with a bad status, with what the API said of it (see `words`)."""
+    said = words(body, proven=proven)
     if status == 401:
         return NotLetIn(service, said or "it says that we are nobody", status=status)
     if status < 400:
@@ -73,12 +73,18 @@ def refused(service: str, status: int, body: bytes) -> CloudError:
     )
 
 
-def words(body: bytes) -> str:
-    """What an error's body says: Kubernetes, Docker and Marathon put it into `message`, Mesos into plain text."""
+def words(body: bytes, *, proven: bool) -> str:
+    """What an error's body says: Kubernetes, Docker and Marathon put it into `message`, Mesos into plain text.
+
+    Text is quoted only of a server that has `proven` to be the bay's. Without TLS it may be any server at an address
+    that the bay's owner has written into its stack, and reasons are for that owner to read.
+    """
     try:
         found = orjson.loads(body)
     except orjson.JSONDecodeError:
         found = body[:_LONGEST].decode(errors="replace")
+    if not proven and not isinstance(found, dict):
+        return ""
     said = found.get("message") if isinstance(found, dict) else found
     return " ".join(_UNSHOWN.sub(" ", said).split())[:_LONGEST] if isinstance(said, str) else ""
 

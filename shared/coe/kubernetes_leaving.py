@@ -22,7 +22,7 @@ from typing import Final
 import orjson
 
 from shared.coe.connect import Answer
-from shared.coe.errors import refused, sense, words
+from shared.coe.errors import sense
 from shared.coe.kubernetes_api import Api
 from shared.coe.kubernetes_budgets import UNKNOWN, kept_by
 from shared.coe.kubernetes_pods import Pod
@@ -105,12 +105,12 @@ class Leaving:
         if 200 <= answer.status < 300:
             return Blocker(pod.told, "")
         if answer.status in _DOWN:
-            raise refused(answer.service, answer.status, answer.body)
+            raise answer.refusal()
         if answer.status == 404 and _about(answer, pod):
             return None
         if answer.status == 429 and b"disruption budget" in answer.body:
             return Blocker(pod.told, await self._budget(pod, version))
-        return Blocker(pod.told, words(answer.body) or f"the API answered {answer.status}")
+        return Blocker(pod.told, answer.words() or f"the API answered {answer.status}")
 
     async def _budget(self, pod: Pod, version: str) -> str:
         if pod.inside not in self._budgets:

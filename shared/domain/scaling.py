@@ -18,10 +18,14 @@ class Busy:
     works: int
     """How much runs on it that would have to be moved."""
 
+    held: int = 0
+    """How much of that a drain would not move without force."""
+
     @property
-    def rank(self) -> tuple[int, int, int]:
-        """The lowest leaves first: who is not ready, who is closed, then who has the least to move."""
-        return int(self.ready), int(self.open), self.works
+    def rank(self) -> tuple[int, int, int, int]:
+        """The lowest leaves first: who is not ready, who holds nothing that cannot be moved, who is closed, then who
+        has the least to move."""
+        return int(self.ready), self.held, int(self.open), self.works
 
 
 UNKNOWN = Busy(ready=False, open=False, works=0)

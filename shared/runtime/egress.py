@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any, cast
 
@@ -37,6 +37,7 @@ _ALWAYS_DENIED: tuple[Network, ...] = tuple(
         "fd00:ec2::254/128",  # metadata over IPv6, the form that EC2-like clouds use
     )
 )
+_LOOPBACK: tuple[Network, ...] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
 _NAT64 = IPv6Network("64:ff9b::/96")
 
 
@@ -58,6 +59,11 @@ class EgressPolicy:
 
     allow: tuple[Network, ...] = ()
     deny: tuple[Network, ...] = ()
+
+    def towards_bays(self) -> EgressPolicy:
+        """The same for addresses that a bay tells, on which its owner has an influence: what listens on this machine's
+        loopback is not theirs to reach, unless an allow-list says so."""
+        return self if self.allow else replace(self, deny=(*self.deny, *_LOOPBACK))
 
     def check(self, host: str, port: int) -> None:
         """Judge a host before it is dialled; *every* address of a name must be allowed. A name blocks on the resolver.

@@ -101,6 +101,32 @@ async def test_counts_status_and_addresses_are_the_clusters(system: System, own:
     assert one(system, own, version="14")["stack_id"] == "s-1"
 
 
+async def test_a_group_that_failed_says_so_whatever_went_well_since(system: System, own: dict[str, Any]) -> None:
+    """The bay's status is of the last change of anything in it (docs/decisions/0021)."""
+    await system.sql("UPDATE bays SET status = 'UPDATE_COMPLETE' WHERE id = $1", own["uuid"])
+    await system.sql("UPDATE operations SET state = 'done' WHERE bay_id = $1", own["uuid"])
+
+    async def ended(kind: str, group: str, error: str | None) -> tuple[str, str | None]:
+        await system.sql(
+            "INSERT INTO operations (id, bay_id, kind, state, service, step, requested_by, request, error, finished_at)"
+            " VALUES (gen_random_uuid(), $1, $2, $3, 'provisioner', 'x', 'demo', jsonb_build_object('nodegroup', "
+            "$4::text), $5, now())",
+            *(own["uuid"], kind, "failed" if error else "done", group, error),
+        )
+        shown = one(system, own)
+        return shown["status"], shown["status_reason"]
+
+    assert await ended("resize", "default-worker", None) == ("UPDATE_COMPLETE", None)
+    failed = ("UPDATE_FAILED", "No valid host was found.")
+    assert await ended("resize", "default-worker", failed[1]) == failed
+    assert await ended("resize", "more", None) == failed
+    assert await ended("rotate_ca", "", None) == failed
+    assert one(system, own, "default-master")["status"] == "UPDATE_COMPLETE"
+    assert [group["status"] for group in listed(system, own)] == ["UPDATE_COMPLETE", "UPDATE_FAILED"]
+    assert await ended("resize", "more", "Quota.") == failed
+    assert await ended("upgrade", "default-worker", None) == ("UPDATE_COMPLETE", None)
+
+
 def test_of_one_role(system: System, bay: dict[str, Any]) -> None:
     assert [group["name"] for group in listed(system, bay, "?role=worker")] == ["default-worker"]
     assert [group["name"] for group in listed(system, bay, "?role=master&limit=5")] == ["default-master"]

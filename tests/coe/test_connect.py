@@ -189,6 +189,20 @@ async def test_an_apis_no_is_final_and_its_trouble_is_not(status: int, again: bo
     assert error.message == f"The bay's Docker answered {status}: not for you"
 
 
+@pytest.mark.parametrize("body", [b"the password is x", b'"the password is x"', b'["the password is x"]'])
+async def test_text_is_quoted_only_of_a_server_that_has_proven_itself(body: bytes) -> None:
+    """Without TLS it may be anybody's, at an address that the bay's owner has chosen."""
+    act = says(f"HTTP/1.1 400 No\r\nContent-Length: {len(body)}\r\n\r\n".encode(), body)
+    assert (await failure(act)).message == "The bay's Docker answered 400: no reason given"
+    async with (
+        misfit(act, server_context(server(OURS), must=True)) as url,
+        channel(url, tls(OURS.pem, client(OURS))) as it,
+    ):
+        with pytest.raises(CloudError, match=r"answered 400: (the password is x|no reason given)$") as caught:
+            await it.get("/info")
+    assert ("password" in caught.value.message) == (not body.startswith(b"["))
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
 async def test_a_changing_call_is_sent_once_even_when_a_kept_connection_drops(method: str) -> None:
     asked: list[bytes] = []

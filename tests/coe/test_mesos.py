@@ -234,10 +234,10 @@ async def test_a_leader_that_changes_in_between_is_an_error_for_now(sim: Engines
 async def test_mesos_and_marathon_without_a_leader(sim: Engines) -> None:
     bay, mesos = await made(sim)
     bay.misbehave("status", path="/master", status=503, message="No leader elected")
-    with pytest.raises(CloudError, match="No leader elected") as told:
+    with pytest.raises(CloudError, match="Mesos answered 503") as told:
         await mesos.look()
     assert (told.value.service, told.value.status, told.value.retryable) == ("mesos", 503, True)
-    assert "No leader elected" in (await mesos.health())["api"]
+    assert "No leader elected" not in (await mesos.health())["api"], "without TLS it may be anybody's text"
     bay.behave()
     bay.misbehave("status", path="/v2/leader", status=404, message='{"message": "There is no leader"}')
     health = await mesos.health()

@@ -99,6 +99,9 @@ def test_the_idlest_first() -> None:
         "s4": Busy(ready=True, open=True, works=0),
     }
     assert idlest(_workers(6), seen) == ["s5", "s2", "s1", "s4", "s0", "s3"]
+    seen["s1"] = replace(seen["s1"], held=1)
+    seen["s2"] = replace(seen["s2"], held=1)
+    assert idlest(_workers(6), seen) == ["s5", "s2", "s4", "s0", "s3", "s1"], "what nobody moves goes last"
 
 
 @given(st.integers(0, 8), st.integers(0, 8), st.data())

@@ -198,6 +198,59 @@ async def test_a_stack_left_in_progress_takes_the_next_resize(demo: Wire, stack:
     assert (await shape(demo, stack, bay))[:2] == (3, 3)
 
 
+async def time_is_up(stack: LocalStack) -> None:
+    await rows(stack, "UPDATE operations SET deadline = now() WHERE state = 'active'")
+
+
+async def left_lying(demo: Wire, stack: LocalStack, bay: str) -> None:
+    """What was asked for is under way; its engine dies and its time runs out."""
+    await under_way(demo, bay, "UPDATE_IN_PROGRESS")
+    await control(stack, "/heat/engine/kill", "POST")
+    await time_is_up(stack)
+    await control(stack, "/heat/engine/start", "POST")
+    await ends(demo, bay, "UPDATE_FAILED")
+
+
+async def grow(demo: Wire, bay: str, group: str, count: int) -> None:
+    body = {"node_count": count, "nodegroup": group}
+    answer = await demo("POST", f"/v1/clusters/{bay}/actions/resize", body)
+    assert answer.status_code == 202, answer.text
+
+
+async def test_a_group_s_stack_left_in_progress_holds_up_nobody(demo: Wire, stack: LocalStack, bay: str) -> None:
+    """Neither the other groups, whose changes look at all that is there, nor its own."""
+    answer = await demo("POST", f"/v1/clusters/{bay}/nodegroups", {"name": "more", "node_count": 1})
+    assert answer.status_code == 202, answer.text
+    await ends(demo, bay, "UPDATE_COMPLETE")
+    before = set(await workers_of(stack, bay))
+    await grow(demo, bay, "more", 3)
+    await left_lying(demo, stack, bay)
+    await demo.resize(bay, 3)
+    await ends(demo, bay, "UPDATE_COMPLETE")
+    now = set(await workers_of(stack, bay))
+    assert (len(now), before <= now) == (3 + 3, True), "what was asked for has come to its end"
+    await grow(demo, bay, "more", 2)
+    await ends(demo, bay, "UPDATE_COMPLETE")
+    assert len(await workers_of(stack, bay)) == 3 + 2
+
+
+async def test_the_first_stack_left_in_progress_holds_up_no_group(demo: Wire, stack: LocalStack, bay: str) -> None:
+    """Who is out of time before it is taken up says what is waited for."""
+    await demo.resize(bay, 4)
+    await left_lying(demo, stack, bay)
+    await grow(demo, bay, "default-worker", 3)
+    await time_is_up(stack)
+    await ends(demo, bay, "UPDATE_FAILED")
+    assert "which an earlier change has begun" in await reason(demo.client, bay)
+    answer = await demo("POST", f"/v1/clusters/{bay}/nodegroups", {"name": "more", "node_count": 1})
+    assert answer.status_code == 202, answer.text
+    await ends(demo, bay, "UPDATE_COMPLETE")
+    assert len(await workers_of(stack, bay)) == 4 + 1
+    await demo.resize(bay, 3)
+    await ends(demo, bay, "UPDATE_COMPLETE")
+    assert len(await workers_of(stack, bay)) == 3 + 1
+
+
 # the stack
 
 

@@ -173,7 +173,28 @@ async def test_growing_changes_nothing_but_the_number(demo: Wire, stack: LocalSt
     await made(demo, bay)
     changed = {name for name, value in (await parameters(demo, bay, "-1-g1")).items() if value != born[name]}
     assert changed == {"jeroboam_operation", "number_of_minions"}
+
+    patch = [{"op": "replace", "path": "/node_labels", "value": {"disk": "nvme"}}]
+    answer = await demo("PATCH", f"/v1/clusters/{bay}/nodegroups/more", patch)
+    assert (answer.status_code, "Nodes that stand keep" in answer.headers["Warning"]) == (202, True), answer.text
+    before = (await members(stack, bay))[1]
+    await resize(demo, bay, "more", 4)
+    await made(demo, bay)
+    after = await members(stack, bay)
+    assert (after[1], len(after[2])) == (before, 2), (
+        "nodes to come have labels of their own, those that stand keep theirs"
+    )
+    assert [any("disk=nvme" in text for text in await born_of(stack, bay, pool)) for pool in (1, 2)] == [False, True]
+    await resize(demo, bay, "more", 1)
+    await made(demo, bay)
+    assert sum(map(len, (await members(stack, bay)).values())) == 1 + 1
     await gone(demo, stack, bay)
+
+
+async def born_of(stack: LocalStack, bay: str, pool: int) -> list[str]:
+    """What the nodes of a pool were made of."""
+    query = "SELECT template, files::text, parameters::text FROM stack_renders WHERE bay_id = $1 AND pool = $2"
+    return [str(part) for row in await rows(stack, query, UUID(bay), pool) for part in row]
 
 
 async def parameters(demo: Wire, bay: str, ending: str) -> dict[str, str]:

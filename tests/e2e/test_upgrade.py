@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
@@ -143,9 +144,25 @@ async def test_a_batch_that_lacks_room_stops_it_before_anything_is_removed(stack
         assert (await reason(demo.client, bay)).startswith("Resource limit exceeded: ")
         before = await _members(stack, bay)
         assert {pool: len(found) for pool, found in before.items()} == {0: 2}
+    async with wires(stack, "admin") as (admin,), _one_core(demo, admin):
+        await demo.resize(bay, 2, before[0][0])
+        assert await settled(demo.client, bay, seconds=WITHIN) == "UPDATE_COMPLETE", await reason(demo.client, bay)
+    after = await _members(stack, bay)
+    assert ({*after}, len(after[0]), before[0][0] in after[0]) == ({0}, 2, False), "it comes back as it was"
     await _upgrade(demo, bay, newer)
     assert await settled(demo.client, bay, seconds=WITHIN) == "UPDATE_COMPLETE", await reason(demo.client, bay)
     assert {pool: len(found) for pool, found in (await _members(stack, bay)).items()} == {1: 2}
+
+
+@asynccontextmanager
+async def _one_core(demo: Wire, admin: Wire) -> AsyncIterator[None]:
+    """Leave room for one core more."""
+    limits = (await demo.client.session.call("compute", "GET", "/limits", wants_json=True)).json().doc("limits")
+    session, path = admin.client.session, f"/os-quota-sets/{await demo.project()}"
+    body = {"quota_set": {"cores": limits.doc("absolute").number("totalCoresUsed") + 1}}
+    await session.call("compute", "PUT", path, json=body)
+    yield
+    await session.call("compute", "PUT", path, json={"quota_set": {"cores": -1}})
 
 
 async def test_a_rehearsal_tells_the_order_and_changes_nothing(stack: LocalStack, demo: Wire) -> None:

@@ -46,9 +46,9 @@ class PlayedCoe:
         plain = CoeNode(name, name, (address,), True, "", True, False, Resources(2.0, 4 << 30))
         self.nodes[name] = replace(plain, **other)  # type: ignore[arg-type] # by the test
 
-    def runs(self, name: str, node: str, *, stays: bool = False) -> None:
+    def runs(self, name: str, node: str, *, stays: bool = False, held: bool = False) -> None:
         """Such work runs there."""
-        self.works.append(Work(name, node, Resources(0.1, 1 << 20), stays))
+        self.works.append(Work(name, node, Resources(0.1, 1 << 20), stays, held=held))
 
     def closed(self) -> set[str]:
         """Names of the nodes that take no work."""

@@ -6,12 +6,16 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from ipaddress import ip_network
 from types import MappingProxyType
+from typing import cast
 from uuid import uuid4
 
 import pytest
+from sqlalchemy.ext.asyncio import create_async_engine
 
+from services.scaler.access import Access
 from services.scaler.engines import new_coe
 from services.scaler.reach import NotCalled, dialled, host_of, port_of, unreachable
+from shared.bus.port import Bus
 from shared.coe.connect import Channel, Dialer
 from shared.domain.bay import Bay, Node, Wanted
 from shared.domain.bay_state import BayStatus
@@ -97,12 +101,24 @@ def test_only_apis_with_a_floating_address_are_called(spec: dict[str, object], p
     [
         (None, ANYWHERE, "no API address yet"),
         ("https://169.254.169.254:80", ANYWHERE, "not allowed"),
+        ("https://127.0.0.1:5432", ANYWHERE.towards_bays(), "not allowed"),
+        ("tcp://[::ffff:127.0.0.1]:2375", ANYWHERE.towards_bays(), "not allowed"),
+        ("https://[::1]:5432", ANYWHERE.towards_bays(), "not allowed"),
         ("https://10.1.2.3:5432", EgressPolicy(deny=(ip_network("10.1.0.0/16"),)), "control plane"),
         ("https://api.example.org:6443", ANYWHERE, "not an IP address"),
     ],
 )
 def test_what_is_dialled_is_judged_before(address: str | None, egress: EgressPolicy, words: str) -> None:
     assert words in str(unreachable(bay(address=address), egress, private_too=True))
+
+
+def test_a_process_calls_its_own_machine_only_where_the_operator_lists_it() -> None:
+    """A bay's address is what its stack tells, and the stack is its owner's."""
+    engine, inside = create_async_engine("postgresql+asyncpg://nowhere"), bay(address="https://127.64.0.9:6443")
+    for allow, reached in (((), False), ((ip_network("127.0.0.0/8"),), True)):
+        access = Access.of(engine, cast("Bus", None), EgressPolicy(allow), private_too=False)
+        assert access.reaches(inside) is reached
+        assert access.reaches(bay()) is not reached
 
 
 def test_masters_without_floating_addresses_are_not_dialled() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
 from uuid import uuid4
 
@@ -110,6 +110,37 @@ class _Large(PlayedCoe):
         self.noted = _Noted((await super().look()).works)
         self.noted.readers = set()
         return Look(tuple(self.nodes.values()), self.noted)
+
+
+@dataclass
+class _Interrupted(PlayedCoe):
+    meanwhile: Callable[[], Awaitable[None]] | None = None
+
+    @override
+    async def look(self) -> Look:
+        assert self.meanwhile is not None
+        await self.meanwhile()
+        return await super().look()
+
+
+async def test_a_change_that_fails_during_the_look_is_seen_before_anything_is_done(town: Town) -> None:
+    """Status and count are as before, and what was counted by them is not."""
+    bay_id, played = await bay(town)
+    waits(played, "shop/more", asks=Resources(1.9, 1))
+
+    async def fails() -> None:
+        await town.sql(
+            "INSERT INTO operations (id, bay_id, kind, state, service, step, request, requested_by) "
+            "VALUES (gen_random_uuid(), $1, 'resize', 'failed', 'scaler', 's', '{\"node_count\": 2}', 'u')",
+            bay_id,
+        )
+
+    town.access.bays[bay_id] = _Interrupted(nodes=played.nodes, works=played.works, meanwhile=fails)
+    await look(town)
+    assert (await decisions(town, bay_id), len(await resizes(town, bay_id))) == ([], 1)
+    town.access.bays[bay_id] = played
+    await look(town)
+    assert len(await decisions(town, bay_id)) == 1
 
 
 async def test_a_large_look_is_reckoned_beside_the_others(town: Town) -> None:

@@ -120,8 +120,8 @@ def test_who_leaves_first_and_whose_work_fits_elsewhere() -> None:
 
 def test_a_node_with_work_that_a_drain_would_not_move_is_not_spare() -> None:
     nodes = [node(0), node(1), node(2)]
-    assert _leaving(seen(nodes, [runs("a", 0), runs("bare", 1, held=True)])) == (1, 1)
-    assert _leaving(seen(nodes, [runs("a", 0), runs("b", 0), runs("bare", 1, held=True)])) == (1, 1)
+    assert _leaving(seen(nodes, [runs("a", 0), runs("bare", 1, held=True)])) == (1, 2)
+    assert _leaving(seen(nodes, [runs("a", 0), runs("b", 0), runs("bare", 1, held=True)])) == (1, 2)
     assert _leaving(seen(nodes, [runs("bare", at, held=True) for at in range(3)])) == (0, 0)
 
 

@@ -22,6 +22,17 @@ async def test_the_idle_leave_before_the_youngest(town: Town) -> None:
     assert await town.note(operation, "resize.plan") == "node-1 is idle; node-0 runs 1 pod, the fewest"
 
 
+async def test_who_holds_what_nobody_moves_leaves_last(town: Town) -> None:
+    """It would keep the drain from its end, or be lost by force."""
+    bay, coe = await town.bay(3)
+    coe.runs("shop/bare", "node-2", held=True)
+    for number, node in enumerate(("node-0", "node-0", "node-1")):
+        coe.runs(f"shop/web-{number}", node)
+    operation = await town.resize(bay, 1)
+    await town.turns(operation)
+    assert await town.leaving(operation) == ["node-1", "node-0"]
+
+
 async def test_what_goes_with_its_node_does_not_count(town: Town) -> None:
     bay, coe = await town.bay(3)
     for at in range(3):

@@ -35,6 +35,19 @@ async def test_one_that_has_left_is_struck_off(town: Town) -> None:
     assert ("node-2" in coe.nodes, await town.left_behind(bay)) == (False, set())
 
 
+async def test_one_that_the_engine_knows_with_its_domain_is_struck_off(town: Town) -> None:
+    """As swarms do where the cloud gives servers one; a name that only begins alike is another's."""
+    bay, coe, operation = await _drained(town)
+    await town.server_left(bay, server_of(bay, "node-2"))
+    del coe.nodes["node-2"]
+    coe.node("Node-2.novalocal", "10.0.0.12", ready=False)
+    coe.node("node-20.novalocal", "10.0.0.30", ready=False)
+    await town.fails(operation)
+    await town.sweep()
+    assert ("Node-2.novalocal" in coe.nodes, "node-20.novalocal" in coe.nodes) == (False, True)
+    assert await town.left_behind(bay) == set()
+
+
 async def test_whoever_got_its_address_is_left_alone(town: Town) -> None:
     """A new server has the address of the one that left, and is not ready yet."""
     bay, coe, operation = await _drained(town)

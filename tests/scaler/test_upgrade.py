@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from uuid import UUID
+
+import pytest
 
 from services.scaler.steps.drain import TRIES
 from services.scaler.steps.upgrade import SETTLE_SECONDS
@@ -41,6 +44,41 @@ async def test_it_stops_when_they_never_become_ready(town: Town) -> None:
     assert told.startswith("The new nodes did not become ready within 10 minutes. Not ready: node-2")
     assert "ask for the same upgrade again" in told
     assert (coe.closed(), await town.left_behind(bay)) == (set(), set())
+
+
+@pytest.mark.parametrize("reached", [True, False])
+async def test_a_new_node_whose_agent_says_no_holds_the_batch(town: Town, reached: bool) -> None:
+    """Its engine may think otherwise, or not be there to be asked. What was said long ago does not count."""
+    bay, coe, operation = await _grown(town)
+    coe.dead = None if reached else refused()
+    new = server_of(bay, "node-2")
+    await town.sql(
+        "INSERT INTO node_reports (bay_id, server_id, revision, healthy, units, next_within, reported_at) VALUES "
+        """($1, $2, 'r', false, '{"kubelet": "failed", "flanneld": "active"}', 240, now())""",
+        *(bay, new),
+    )
+    for _ in range(TRIES + 1):
+        assert await town.turn(operation) == "upgrade.settle"
+    told = "Not ready, as their agents say: node-2 (kubelet is failed)."
+    assert await town.note(operation, "upgrade.settle") == told
+    await town.sql("UPDATE node_reports SET reported_at = now() - interval '10 min' WHERE bay_id = $1", bay)
+    assert await town.turns(operation) == "upgrade.shrink"
+    await town.sql("UPDATE operations SET step = 'upgrade.settle', service = 'scaler' WHERE id = $1", operation)
+    await town.sql("UPDATE node_reports SET reported_at = now() WHERE bay_id = $1", bay)
+    await _waited(town, operation, SETTLE_SECONDS + 1)
+    await town.turn(operation)
+    assert told in (await town.error(operation) or "")
+
+
+async def test_removed_nodes_are_struck_off_batch_by_batch(town: Town) -> None:
+    bay, coe, operation = await _grown(town)
+    assert await town.turns(operation) == "upgrade.shrink"
+    await town.server_left(bay, server_of(bay, "node-0"))
+    coe.nodes["node-0"] = replace(coe.nodes["node-0"], ready=False)
+    await town.sql("UPDATE operations SET step = 'upgrade.settle', service = 'scaler' WHERE id = $1", operation)
+    await town.turns(operation)
+    assert ("node-0" in coe.nodes, "node-1" in coe.nodes) == (False, True)
+    assert "node-0" not in await town.left_behind(bay)
 
 
 async def test_a_bay_that_never_answers_is_taken_at_heats_word(town: Town) -> None:

@@ -93,7 +93,10 @@ async def list_nodegroups(context: Ctx, facts: Known, cluster: Cluster, asked: A
 )
 async def create(context: Ctx, facts: Known, request: Request, cluster: Cluster) -> Response:
     """Accept a nodegroup: it is there as soon as this has answered, in CREATE_IN_PROGRESS."""
-    made = await nodegroups.create(context, facts, cluster, await wire_body(request, NodegroupCreate))
+    return _accepted(await nodegroups.create(context, facts, cluster, await wire_body(request, NodegroupCreate)))
+
+
+def _accepted(made: nodegroups.Made) -> Response:
     response = answer(made.group, 202)
     for sentence in made.warnings:
         response.headers.append("Warning", f'299 - "{sentence}"')
@@ -117,12 +120,13 @@ async def show(context: Ctx, facts: Known, cluster: Cluster, nodegroup: Group) -
     responses={202: shown(NodegroupFull, _FULL)},
     openapi_extra=patch_body(PatchItem, [{"op": "replace", "path": "/max_node_count", "value": 5}]),
     dependencies=[since(_SINCE, "patch"), NoQuery],
-    summary="Change a nodegroup's range",
+    summary="Change a nodegroup",
 )
 async def update(context: Ctx, facts: Known, request: Request, cluster: Cluster, nodegroup: Group) -> Response:
-    """Change min_node_count and max_node_count, between which every resize must stay; it holds at once."""
+    """Change min_node_count and max_node_count, between which every resize must stay; and from microversion 1.14
+    node_labels and node_taints, which nodes get that are added later. It holds at once."""
     items = read_patch(await json_body(request, "patch"))
-    return answer(await nodegroups.change(context, facts, cluster, nodegroup, items), 202)
+    return _accepted(await nodegroups.change(context, facts, cluster, nodegroup, items))
 
 
 @router.delete(

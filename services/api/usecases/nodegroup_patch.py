@@ -1,8 +1,9 @@
-"""What a patch of a nodegroup may ask for: another range. Labels and taints of nodes stay what they were made with."""
+"""What a patch of a nodegroup may ask for: another range, and labels and taints for the nodes that it is to have."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from services.api.usecases.nodegroup_shown import LABELS_FROM
@@ -27,8 +28,19 @@ _RULES: Final = Rules(
 )
 
 
-def wanted_range(group: Nodegroup, items: list[PatchItem], version: int) -> tuple[int, int | None]:
-    """The range that the patch asks for; a maximum of 0 is none, as in Magnum.
+@dataclass(frozen=True)
+class Wanted:
+    """What a patch asks for."""
+
+    least: int
+    most: int | None
+    """None: there is no maximum."""
+    of_nodes: Mapping[str, object]
+    """What nodes are to be made with, by the names of the row: only what is to be another."""
+
+
+def wanted_of(group: Nodegroup, items: list[PatchItem], version: int) -> Wanted:
+    """What the patch asks for; a maximum of 0 is none, as in Magnum.
 
     Raises:
         InvalidInput: it asks for anything else.
@@ -39,11 +51,11 @@ def wanted_range(group: Nodegroup, items: list[PatchItem], version: int) -> tupl
     }
     if version >= LABELS_FROM:
         current |= {"node_labels": group.node_labels or None, "node_taints": group.node_taints or None}
-    wanted = apply_patch(current, items, _RULES)
+    wanted, of_nodes = apply_patch(current, items, _RULES), {}
     if version >= LABELS_FROM:
-        _check_of_nodes(group, {name: literal(wanted[name], lists=True) for name in OF_NODES})
+        of_nodes = _of_nodes(group, {name: literal(wanted[name], lists=True) for name in OF_NODES})
     least, most = _number(wanted, "min_node_count"), _number(wanted, "max_node_count")
-    return least or 0, most or None
+    return Wanted(least or 0, most or None, of_nodes)
 
 
 def check_range(name: str, count: int, least: int, most: int | None) -> None:
@@ -65,18 +77,19 @@ def check_range(name: str, count: int, least: int, most: int | None) -> None:
         raise refuse("min_node_count", ("min_node_count", least), ("node_count", count))
 
 
-def _check_of_nodes(group: Nodegroup, wanted: Mapping[str, object]) -> None:
-    """Refuse other labels and taints: wrong ones for what is wrong, the rest because nobody changes those of a node."""
-    asked = NodegroupChange.read(dict(wanted)).model_dump(exclude_none=True)
+def _of_nodes(group: Nodegroup, wanted: Mapping[str, object]) -> dict[str, object]:
+    """The labels and taints that are to be others. Wrong ones are refused, and those of the default groups, whose nodes
+    are made as the cluster has them."""
+    asked, others = NodegroupChange.read(dict(wanted)).model_dump(exclude_none=True), dict[str, object]()
     for name in OF_NODES:
         if (asked.get(name) or None) == (getattr(group, name) or None):
             continue
         if group.role == MASTER:
             raise InvalidInput(f"Setting {name} of a master nodegroup is not supported.", field=name)
-        if not group.is_default:
-            why = f"Nodes get their {name} when they are made: create another nodegroup with them, and delete this one."
-            raise InvalidInput(why, field=name)
-        raise InvalidInput(f"Setting {name} is not supported by this driver.", field=name)
+        if group.is_default:
+            raise InvalidInput(f"Setting {name} is not supported by this driver.", field=name)
+        others[name] = asked.get(name) or ([] if name == "node_taints" else {})
+    return others
 
 
 def _number(wanted: Mapping[str, object], name: str) -> int | None:

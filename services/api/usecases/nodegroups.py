@@ -7,6 +7,7 @@ all accepted.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
@@ -19,8 +20,8 @@ from services.api.factory import Context
 from services.api.paging import next_url, read_page
 from services.api.request import Facts
 from services.api.usecases import lookup, one_cluster
-from services.api.usecases.nodegroup_new import plan
-from services.api.usecases.nodegroup_patch import OF_NODES, check_range, wanted_range
+from services.api.usecases.nodegroup_new import facts_of_group, place_of, plan
+from services.api.usecases.nodegroup_patch import OF_NODES, check_range, wanted_of
 from services.api.usecases.nodegroup_shown import LABELS_FROM, brief, full
 from services.api.usecases.patches import PatchItem
 from services.api.usecases.plan_bay import NO_ZERO, check_kind
@@ -51,6 +52,10 @@ _SORT: Final[dict[str, Callable[[Nodegroup], Any]]] = {
 }
 _SHELF: Final = Shelf("nodegroups", "", dict.fromkeys(_SORT, ""))
 """For the sort keys alone: a cluster's groups are few, and are sorted here."""
+_OF_NEW_NODES: Final = (
+    "Nodes that stand keep their {0}, and so do those that replace them; nodes added from now on get the new ones. "
+    "An upgrade of the nodegroup to its own template gives them to all."
+)
 _TOO_OLD: Final = (
     "This cluster was made by an earlier release, whose clusters cannot have further nodegroups: its stack does not "
     "tell what their nodes need. Make a new cluster, and add the nodegroup to that."
@@ -182,8 +187,8 @@ def _check_name(bay: Bay, groups: list[Nodegroup], name: str) -> None:
         raise Conflict(f"A node group with name {name} already exists in the cluster {bay.name}", field="name")
 
 
-async def change(context: Context, facts: Facts, cluster: str, ident: str, items: list[PatchItem]) -> dict[str, object]:
-    """Change a group's range, at once; the group as it is then.
+async def change(context: Context, facts: Facts, cluster: str, ident: str, items: list[PatchItem]) -> Made:
+    """Change a group's range, and what its next nodes are made with, at once; the group as it is then.
 
     The bay is held meanwhile: 1. nobody resizes it between our look at node_count and our write; 2. who waits to resize
     it reads the new range.
@@ -191,21 +196,50 @@ async def change(context: Context, facts: Facts, cluster: str, ident: str, items
     Raises:
         NotFound: no such cluster, or no such group of it.
         InvalidInput: the patch touches anything else.
-        Conflict: node_count would be out of the range, or the range is none.
+        Conflict: node_count would be out of the range, or the range is none; or nodes may be being made.
     """
+    warnings: list[str] = []
     async with context.engine.begin() as conn:
         bay = await lookup.hold(context, conn, CLUSTER, facts.caller, cluster)
         context.policy.enforce(facts.caller, "nodegroup:update", project_id=bay.project_id, user_id=bay.user_id)
         group = await nodegroups.get(conn, bay.id, ident)
         if group is None:
             raise missing(ident)
-        least, most = wanted_range(group, items, facts.version)
-        if (least, most) != (group.min_node_count, group.max_node_count):
-            check_range(group.name, group.node_count, least, most)
-            await nodegroups.update_range(conn, group.id, least=least, most=most)
-            group = await nodegroups.get(conn, bay.id, ident)
+        wanted = wanted_of(group, items, facts.version)
+        if (wanted.least, wanted.most) != (group.min_node_count, group.max_node_count):
+            check_range(group.name, group.node_count, wanted.least, wanted.most)
+            await nodegroups.update_range(conn, group.id, least=wanted.least, most=wanted.most)
+        if wanted.of_nodes:
+            await _make_otherwise(context, facts, conn, bay, group, wanted.of_nodes)
+            warnings.append(_OF_NEW_NODES.format(" and ".join(wanted.of_nodes)))
+        group = await nodegroups.get(conn, bay.id, ident)
     assert group is not None  # noqa: S101 - its bay is locked
-    return full(group, facts)
+    return Made(full(group, facts), warnings)
+
+
+async def _make_otherwise(
+    context: Context,
+    facts: Facts,
+    conn: AsyncConnection,
+    bay: Bay,
+    group: Nodegroup,
+    of_nodes: Mapping[str, object],
+) -> None:
+    """Have the group's next nodes made so. A pool keeps what it was born with (rule 6), so they get one of their own,
+    unless nothing was made of the newest yet.
+
+    An operation that goes on looks for the newest pool at every step, so none may be under way.
+    """
+    if group.wanted == GONE:
+        raise InvalidInput(f"Nodegroup {group.name} is being deleted.", field="nodegroup")
+    if await operations.live(conn, bay.id):
+        names = " and ".join(of_nodes)
+        raise Conflict(f"Nodes may be being made in this cluster: change {names} when nothing is under way.")
+    changed = dataclasses.replace(group, **of_nodes)  # type: ignore[arg-type] # columns of the row
+    registry.by_name(bay.driver).validate(facts_of_group(bay, changed, group.node_count, place_of(context, facts)))
+    await nodegroups.set_made_of(conn, bay.id, group.name, of_nodes)
+    if await pools.newest_is_made_of(conn, bay.id, group.name):
+        await pools.make(conn, bay.id, group.id, bay.generation)
 
 
 async def delete(context: Context, facts: Facts, cluster: str, ident: str) -> None:

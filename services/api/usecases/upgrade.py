@@ -25,7 +25,7 @@ from services.api.usecases.nodegroup_new import facts_of_group, place_of
 from services.api.usecases.plan_bay import check_kind, check_our_role
 from services.api.usecases.upgrade_fit import Target, group_of, meant, merged, template_of, unfit
 from shared.contracts.http.clusters import ClusterUpgrade
-from shared.db.repositories import operations, past, stacks
+from shared.db.repositories import operations, past, pools, stacks
 from shared.db.repositories.nodegroups import Nodegroup
 from shared.domain.bay import Bay, Node
 from shared.domain.bay_state import BayStatus
@@ -39,6 +39,10 @@ from shared.drivers.common.labels import judge_labels
 from shared.drivers.contract import BayFacts
 
 _UPGRADE_FROM: Final = 8
+_TOO_OLD: Final = (
+    "This cluster was made by an earlier release, whose clusters cannot be upgraded: its stack does not tell what new "
+    "nodes need. Make a new cluster of the template, and move what runs here to that."
+)
 _UNDER_WAY: Final = "An upgrade of this cluster is under way already."
 
 
@@ -150,6 +154,8 @@ async def _plan(context: Context, facts: Facts, bay: Bay, body: ClusterUpgrade) 
         group = await group_of(conn, bay, body.nodegroup)
         target = meant(bay, group, model, old, default_flavor=context.settings.default_flavor)
         check_kind(registry.by_name(bay.driver), OperationKind.UPGRADE)
+        if not await pools.possible(conn, bay.id, bay.generation):
+            raise Conflict(_TOO_OLD)
         await _check_state(context, conn, bay, group)
     cloud = context.cloud_of(facts.caller, facts.token)
     found = await checks.look_up(cloud, target.wishes())

@@ -1,11 +1,12 @@
 """The stack's part of another number of masters: the parameter, a rehearsal before it, and what stands afterwards.
 
-No server is ever named: the group gives up its highest index, which is the master that has taken leave, and takes the
-same index again when it grows. Nothing but the count and the mark changes (rule 6).
+No server is ever named to Heat: the group gives up its highest index, which is the master that has taken leave, and
+takes the same index again when it grows. Nothing but the count and the mark changes (rule 6).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,19 +20,22 @@ from services.provisioner.steps.rehearsal import harm
 from services.provisioner.steps.revive import may_revive
 from services.provisioner.steps.stall import anew, listen
 from shared.db.repositories import drift, masters
-from shared.db.repositories.masters import Master
+from shared.db.repositories.masters import LEAVING, Master
 from shared.domain import names
 from shared.domain.bay import Node
 from shared.domain.errors import CloudError
 from shared.domain.queue import master_count_of
 from shared.drivers.contract import MARK_PARAMETER, MASTERS_PARAMETER, BayOutputs
 from shared.openstack.heat import HeatClient
+from shared.openstack.nova import Server
 from shared.openstack.stacks import Stack
 from shared.worker.outcome import Apply, Broke, Done, Outcome, StepContext, Wait
 
 TARGET: Final = "target"
 """In the memo: the number of masters that is next."""
 _CHANGED: Final = "changed"
+_ENDING: Final = "ending"
+"""In the memo: for which number of masters Nova was asked to delete those that are too many."""
 _WORKERS: Final = ("nodes", "node_details")
 
 
@@ -75,7 +79,7 @@ async def change_masters(ctx: StepContext[Deps]) -> Outcome:
             return Wait(ctx.deps.settings.poll_seconds, note=note, memo=silence.memo)
     if there and len(now.masters) == target and stack.phase == "COMPLETE":
         return Done(memo={_CHANGED: False})
-    return await _change(ctx, heat, stack, target)
+    return await _change(ctx, heat, stack, now, target)
 
 
 async def follow_masters(ctx: StepContext[Deps]) -> Outcome:
@@ -86,14 +90,22 @@ async def follow_masters(ctx: StepContext[Deps]) -> Outcome:
     return Broke(outcome.reason, outcome.faults, masters_settled(ctx)) if isinstance(outcome, Broke) else outcome
 
 
-async def _change(ctx: StepContext[Deps], heat: HeatClient, stack: Stack, target: int) -> Outcome:
+async def _change(ctx: StepContext[Deps], heat: HeatClient, stack: Stack, now: Scene, target: int) -> Outcome:
     """One count, after a rehearsal at the present one (docs/decisions/0002): it shows what would be replaced.
 
     Heat cannot preview a group that is to gain a member, and of one that is to lose its last one it says nothing else.
     """
+    asked = ctx.operation.memo.get(_ENDING) == target
+    if asked and (those := await _surplus(ctx, now, stack, target)):
+        return _still_there(ctx, those)
     mark = await rotated(ctx) | {MARK_PARAMETER: str(ctx.operation.id)}
     if refusal := harm(await heat.preview_update(stack.id, parameters=mark), 0, Broken()):
         return Broke(f"{refusal} Nothing was changed.", apply=masters_settled(ctx))
+    if not asked and (those := await _surplus(ctx, now, stack, target)):
+        for one in those:
+            await ctx.guard()
+            await ctx.deps.project(ctx.bay).nova.delete(one.id)
+        return Wait(0, note=f"Nova deletes {_names(those)}.", memo={_ENDING: target})
     await ctx.guard()
     await heat.update(
         stack.id,
@@ -104,6 +116,31 @@ async def _change(ctx: StepContext[Deps], heat: HeatClient, stack: Stack, target
     )
     ctx.deps.cloud.stacks.forget(ctx.bay.project_id)
     return Done(memo={**anew(), _CHANGED: True, "seen_before": stack.seen})
+
+
+async def _surplus(ctx: StepContext[Deps], now: Scene, stack: Stack, target: int) -> list[Server]:
+    """Servers of masters that are to go: the one that has taken leave, and those whose making failed.
+
+    They go before the stack is changed. Their ports are a group of their own, on which the masters depend, so Heat
+    deletes the ports first, and Neutron lets nobody but a service take a port from a server that lives. Of a server
+    that is gone Heat deletes the rest without complaint.
+    """
+    if int(stack.parameters.get(MASTERS_PARAMETER) or target) <= target:
+        return []
+    stay = {one.server_id for one in now.masters} - {str(ctx.operation.memo.get(LEAVING))}
+    marks = {"jeroboam_bay": str(ctx.bay.id), "jeroboam_role": "master"}
+    return [one for one in await ctx.deps.project(ctx.bay).nova.servers(metadata=marks) if one.id not in stay]
+
+
+def _still_there(ctx: StepContext[Deps], those: Sequence[Server]) -> Outcome:
+    if ctx.operation.overdue:
+        why = f"Nova has not deleted {_names(those)} in time. See to that, and resize again."
+        return Broke(why, apply=masters_settled(ctx))
+    return Wait(ctx.deps.settings.poll_seconds, note=f"Nova deletes {_names(those)}.")
+
+
+def _names(servers: Iterable[Server]) -> str:
+    return ", ".join(one.name for one in servers)
 
 
 async def outputs_of(ctx: StepContext[Deps]) -> BayOutputs:

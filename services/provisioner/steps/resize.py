@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
@@ -19,11 +20,12 @@ from services.provisioner.steps.members import Found, look
 from services.provisioner.steps.orphans import remove_orphans
 from services.provisioner.steps.pool_render import pool_render
 from services.provisioner.steps.rehearsal import harm
-from services.provisioner.steps.revive import may_revive
+from services.provisioner.steps.revive import may_revive, others_work
 from services.provisioner.steps.room import shortage, shortage_of_pool
 from services.provisioner.steps.shards import shares_of, stay_and_absent
 from services.provisioner.steps.stall import anew, listen
 from shared.db.repositories import drift, nodegroups, past, stacks
+from shared.db.repositories.stacks import Render
 from shared.domain import names
 from shared.domain.bay import Node
 from shared.domain.operation import OperationKind, OperationState
@@ -32,7 +34,7 @@ from shared.domain.scaling import leaving
 from shared.domain.shards import FIRST, Share, home
 from shared.drivers.contract import MARK_PARAMETER
 from shared.openstack.heat import HeatClient
-from shared.openstack.stacks import Stack
+from shared.openstack.stacks import Stack, StackSummary
 from shared.worker.outcome import Back, Broke, Done, Outcome, StepContext, Wait
 
 _UNDRAINED: Final = "undrained"
@@ -56,12 +58,8 @@ async def resize_stack(ctx: StepContext[Deps]) -> Outcome:
     if stack.operation == str(ctx.operation.id):
         ctx.deps.cloud.stacks.forget(bay.project_id)
         return Done()
-    if stack.phase == "IN_PROGRESS":
-        silence = await listen(ctx, heat, [stack.id])
-        if not may_revive(ctx, stack, silence):
-            note = f"Heat is still busy with something else: {stack.status}"
-            return Wait(ctx.deps.settings.poll_seconds, note=note, memo=silence.memo)
-        # Nobody works on it any more: our update takes it up.
+    if stack.phase == "IN_PROGRESS" and (waiting := await _busy(ctx, heat, stack)):
+        return waiting
     broken = await _broken(ctx, heat, await _settled(ctx, stack))
     if not isinstance(broken, Broken):
         return broken
@@ -71,12 +69,23 @@ async def resize_stack(ctx: StepContext[Deps]) -> Outcome:
     return Done(memo={**anew(), "seen_before": stack.seen})
 
 
+async def _busy(ctx: StepContext[Deps], heat: HeatClient, stack: Stack) -> Outcome | None:
+    """The wait for what an earlier change left under way; None: nobody works on it, and our update takes it up."""
+    busy = await _under_way(ctx, stack)
+    if len(busy) > 1 or ctx.operation.overdue:
+        return await others_work(ctx, heat, busy)
+    silence = await listen(ctx, heat, [stack.id])
+    if may_revive(ctx, stack, silence):
+        return None
+    note = f"Heat is still busy with something else: {stack.status}"
+    return Wait(ctx.deps.settings.poll_seconds, note=note, memo=silence.memo)
+
+
 async def _beside(ctx: StepContext[Deps], heat: HeatClient, first: Stack, group: Group) -> Outcome:
     """A further nodegroup has stacks of its own: the bay's first, whose network they use, is only looked at. What they
     are made of is kept before the first of them is made (rule 6)."""
     if first.phase == "IN_PROGRESS":
-        note = f"Heat is still busy with something else: {first.status}"
-        return Wait(ctx.deps.settings.poll_seconds, note=note)
+        return await others_work(ctx, heat, await _under_way(ctx, first))
     async with ctx.deps.engine.connect() as conn:
         settled = await past.left_whole(conn, ctx.bay.id, ctx.operation.id)
     broken = await _broken(ctx, heat, settled)
@@ -88,8 +97,7 @@ async def _beside(ctx: StepContext[Deps], heat: HeatClient, first: Stack, group:
     render = await pool_render(ctx, group)
     if isinstance(render, Broke):
         return render
-    standing = await _standing(ctx, group)
-    if missing := await shortage_of_pool(ctx, render, standing=standing, workers=wanted):
+    if missing := await _shortage(ctx, group):
         return Broke(f"{missing} Nothing was changed.")
     born, pool, generation = render, group.newest, await generation_of(ctx, group.newest)
 
@@ -102,12 +110,9 @@ async def _beside(ctx: StepContext[Deps], heat: HeatClient, first: Stack, group:
 _BESIDE: Final = "The nodegroup has stacks of its own"
 
 
-async def _standing(ctx: StepContext[Deps], group: Group) -> int:
-    """How many of the group's nodes stay."""
-    leave = set(_to_remove(ctx))
-    async with ctx.deps.engine.connect() as conn:
-        nodes = group.of(await stacks.nodes_of(conn, ctx.bay.id))
-    return sum(node.server_id not in leave for node in nodes)
+async def _under_way(ctx: StepContext[Deps], *first: Stack) -> list[StackSummary]:
+    """The bay's stacks that Heat is at: these, and of the further ones whichever are."""
+    return [*first, *(one for one in (await shard_stacks(ctx)).values() if one.phase == "IN_PROGRESS")]
 
 
 async def _broken(ctx: StepContext[Deps], heat: HeatClient, settled: bool) -> Broken | Outcome:
@@ -120,9 +125,8 @@ async def _broken(ctx: StepContext[Deps], heat: HeatClient, settled: bool) -> Br
     gone -= {node.server_id for node in others}
     if not gone and settled:
         return Broken()
-    busy = [one.name for one in (await shard_stacks(ctx)).values() if one.phase == "IN_PROGRESS"]
-    if busy:  # a living engine may be about to note what it has just made there
-        return Wait(ctx.deps.settings.poll_seconds, note=f"Heat is still busy with {', '.join(busy)}")
+    if busy := await _under_way(ctx):  # a living engine may be about to note what it has just made there
+        return await others_work(ctx, heat, busy)
     if orphans := await remove_orphans(ctx, heat):
         return Wait(ctx.deps.settings.poll_seconds, note=orphans)
     found = await look(ctx, heat, gone=gone, others=others)
@@ -151,14 +155,32 @@ async def _refusal(ctx: StepContext[Deps], heat: HeatClient, group: Group, stack
 
 
 async def _shortage(ctx: StepContext[Deps], group: Group) -> str | None:
-    """What the nodes that come lack; they are made of what the group's newest pool is made of."""
-    wanted, standing = await wanted_of(ctx), await _standing(ctx, group)
-    if not group.newest:
-        return await shortage(ctx, workers=wanted, standing=standing)
-    render = await pool_render(ctx, group)
-    if isinstance(render, Broke):
-        return render.reason
-    return await shortage_of_pool(ctx, render, standing=standing, workers=wanted)
+    """What the nodes that come lack, each made of what its pool is made of: who is replaced comes back to its own."""
+    leave, then = set(_to_remove(ctx)), Counter[int]()
+    async with ctx.deps.engine.connect() as conn:
+        nodes = group.of(await stacks.nodes_of(conn, ctx.bay.id))
+    stay = Counter(node.pool for node in nodes if node.server_id not in leave)
+    for (pool, _), share in (await shares_of(ctx)).items():
+        then[pool] += share.count
+    for pool in sorted(then):
+        if then[pool] > stay[pool] and (missing := await _missing(ctx, group, pool, stay[pool], then[pool])):
+            return missing
+    return None
+
+
+async def _missing(ctx: StepContext[Deps], group: Group, pool: int, standing: int, workers: int) -> str | None:
+    """What is missing for one pool to grow."""
+    if not pool:
+        return await shortage(ctx, standing=standing, workers=workers)
+    born: Render | Broke | None
+    if pool == group.newest:
+        born = await pool_render(ctx, group)
+    else:
+        async with ctx.deps.engine.connect() as conn:
+            born = await stacks.render_of(conn, ctx.bay.id, await generation_of(ctx, pool), pool=pool)
+    if isinstance(born, Broke):
+        return born.reason
+    return None if born is None else await shortage_of_pool(ctx, born, standing=standing, workers=workers)
 
 
 async def _update(ctx: StepContext[Deps], heat: HeatClient, stack: Stack, broken: Broken) -> None:

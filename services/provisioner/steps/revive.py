@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from math import ceil
 from types import MappingProxyType
 from typing import Final
+from uuid import UUID, uuid5
 
 import structlog
 
@@ -20,7 +21,8 @@ from services.provisioner.factory import Deps
 from services.provisioner.steps.broken import NESTED_DEPTH, broken_members
 from services.provisioner.steps.create import opened
 from services.provisioner.steps.orphans import end_servers, remove_orphans
-from services.provisioner.steps.stall import Silence, anew
+from services.provisioner.steps.reasons import awaited
+from services.provisioner.steps.stall import Silence, anew, listen
 from shared.db.repositories import stacks
 from shared.domain import names
 from shared.domain.advice import aborted
@@ -84,16 +86,19 @@ async def revive(
     return Wait(ctx.deps.settings.poll_seconds, note=note, memo={**anew(), "revived": again})
 
 
-async def take_up(ctx: StepContext[Deps], heat: HeatClient, stack: Stack, why: str) -> str | None:
+async def take_up(
+    ctx: StepContext[Deps], heat: HeatClient, stack: Stack, why: str, as_mark: UUID | None = None
+) -> str | None:
     """Have Heat look at the whole stack once more; why not, where it would cost a server.
 
     A Heat that does one thing at a time may refuse: then it is at work.
     A stack that is being created and lacks our mark was changed by somebody else: it gets all that it was born with.
+    `as_mark` is the mark that the stack gets, the operation's own if none is told.
     """
-    if refusal := await _refusal(ctx, heat, stack):
+    mark = {MARK_PARAMETER: str(as_mark or ctx.operation.id)}
+    if refusal := await _refusal(ctx, heat, stack, mark):
         return refusal
     whole = ctx.operation.kind is OperationKind.CREATE and stack.operation != str(ctx.operation.id)
-    mark = {MARK_PARAMETER: str(ctx.operation.id)}
     born = await opened(ctx) if whole else None
     _log.warning("stack taken up again", bay=str(ctx.bay.id), stack=stack.id, status=stack.status, reason=why)
     await ctx.guard()
@@ -115,10 +120,32 @@ async def take_up(ctx: StepContext[Deps], heat: HeatClient, stack: Stack, why: s
     return None
 
 
+async def others_work(ctx: StepContext[Deps], heat: HeatClient, busy: Sequence[StackSummary]) -> Outcome:
+    """Wait for what an earlier operation has left under way, and take it up where its engine is dead.
+
+    What those stacks come to then is what was asked for before. They bear a mark that is neither that operation's nor
+    this one's: whoever looks for its own finds that its change is still to come (rule 4).
+    """
+    told = f"Heat is still busy with {', '.join(one.name for one in busy)}"
+    if ctx.operation.overdue:
+        listed = [one for stack in busy for one in await heat.resources(stack.id, NESTED_DEPTH)]
+        return awaited(ctx, f"{told}, which an earlier change has begun", listed)
+    silence = await listen(ctx, heat, [one.id for one in busy])
+    memo = await go_on(ctx, heat, busy, silence, as_mark=uuid5(ctx.operation.id, "taken up"))
+    return Wait(ctx.deps.settings.poll_seconds, note=told, memo=memo)
+
+
 async def go_on(
-    ctx: StepContext[Deps], heat: HeatClient, busy: Iterable[StackSummary], silence: Silence
+    ctx: StepContext[Deps],
+    heat: HeatClient,
+    busy: Iterable[StackSummary],
+    silence: Silence,
+    as_mark: UUID | None = None,
 ) -> Mapping[str, object]:
-    """Take up those of a bay's further stacks in which nothing has happened for too long; what is to be remembered."""
+    """Take up those of a bay's stacks in which nothing has happened for too long; what is to be remembered.
+
+    Without `as_mark` only those that bear the operation's own.
+    """
     if not silence.too_long or times(ctx) >= TIMES:
         return silence.memo
     if await remove_orphans(ctx, heat):
@@ -128,10 +155,16 @@ async def go_on(
         if stack is not None and stack.status == "DELETE_IN_PROGRESS":
             await ctx.guard()
             await heat.delete(stack.id)
-        elif stack is not None and stack.phase == "IN_PROGRESS" and stack.operation == str(ctx.operation.id):
-            refusal = await take_up(ctx, heat, stack, _SILENT)
-            _log.info("shard taken up", bay=str(ctx.bay.id), stack=stack.id, refusal=refusal)
+        elif stack is not None and _left_lying(stack, None if as_mark else ctx.operation.id):
+            refusal = await take_up(ctx, heat, stack, _SILENT, as_mark)
+            _log.info("stack taken up", bay=str(ctx.bay.id), stack=stack.id, refusal=refusal)
     return {**anew(), "revived": times(ctx) + 1}
+
+
+def _left_lying(stack: Stack, marked: UUID | None) -> bool:
+    """Whether it is under way, and, where that is asked, for the operation of that id."""
+    under_way = stack.phase == "IN_PROGRESS" and stack.action in _TAKEN_UP
+    return under_way and (marked is None or stack.operation == str(marked))
 
 
 async def delete_again(
@@ -148,7 +181,7 @@ async def delete_again(
     return {**anew(), "revived": times(ctx) + 1}
 
 
-async def _refusal(ctx: StepContext[Deps], heat: HeatClient, stack: Stack) -> str | None:
+async def _refusal(ctx: StepContext[Deps], heat: HeatClient, stack: Stack, mark: Mapping[str, str]) -> str | None:
     """Why the stack must not be taken up. A bay that is being made has no server yet that anybody could miss.
 
     A preview does not tell which servers it means, so their number decides: as many may be replaced as hang on members
@@ -156,7 +189,7 @@ async def _refusal(ctx: StepContext[Deps], heat: HeatClient, stack: Stack) -> st
     """
     if ctx.operation.kind is OperationKind.CREATE:
         return None
-    changes = await heat.preview_update(stack.id, parameters={MARK_PARAMETER: str(ctx.operation.id)})
+    changes = await heat.preview_update(stack.id, parameters=mark)
     if not changes.replaced_servers:
         return None
     async with ctx.deps.engine.connect() as conn:

@@ -21,6 +21,7 @@ from services.provisioner.steps.group import Group, group_of
 from services.provisioner.steps.members import look
 from services.provisioner.steps.pool_render import pool_render
 from services.provisioner.steps.resize import resize_stack
+from services.provisioner.steps.revive import others_work
 from services.provisioner.steps.room import shortage_of_pool
 from services.provisioner.steps.shards import settle_shards
 from services.provisioner.steps.stall import anew
@@ -62,9 +63,9 @@ async def _plan(ctx: StepContext[Deps]) -> Outcome:
     first = None if ctx.bay.stack_id is None else await heat.show(ctx.bay.stack_id)
     if first is None or first.action == "DELETE":
         return Broke(lost(ctx))
-    busy = [one.name for one in [first, *(await shard_stacks(ctx)).values()] if one.phase == "IN_PROGRESS"]
+    busy = [one for one in [first, *(await shard_stacks(ctx)).values()] if one.phase == "IN_PROGRESS"]
     if busy:
-        return Wait(ctx.deps.settings.poll_seconds, note=f"Heat is still busy with {', '.join(busy)}")
+        return await others_work(ctx, heat, busy)
     async with ctx.deps.engine.connect() as conn:
         gone = await gone_workers(ctx, await stacks.nodes_of(conn, ctx.bay.id))
     outputs = (await look(ctx, heat, gone=gone)).outputs

@@ -7,7 +7,7 @@ from typing import Final
 
 from services.scaler.factory import Deps, ours
 from services.scaler.steps.doubt import HOLD_SECONDS, mostly_unready
-from shared.coe.port import Look
+from shared.coe.port import CoeNode, Look
 from shared.db.repositories import stacks
 from shared.domain.bay import Bay, Node
 from shared.domain.errors import CloudError
@@ -87,10 +87,12 @@ def _without_asking(ctx: StepContext[Deps], workers: Sequence[Node], youngest: S
 def busy(look: Look, nodes: Sequence[Node]) -> dict[str, Busy]:
     """How each server is, by what its bay's engine says."""
     found = ((node, look.find(node)) for node in nodes)
-    return {
-        node.server_id: Busy(ready=one.ready, open=one.open, works=len(look.on(one))) if one is not None else UNKNOWN
-        for node, one in found
-    }
+    return {node.server_id: _busy(look, one) if one is not None else UNKNOWN for node, one in found}
+
+
+def _busy(look: Look, node: CoeNode) -> Busy:
+    moved = look.on(node)
+    return Busy(ready=node.ready, open=node.open, works=len(moved), held=sum(work.held for work in moved))
 
 
 def works(count: int, bay: Bay) -> str:
@@ -106,6 +108,8 @@ def _why(node: Busy, bay: Bay) -> str:
     if not node.ready:
         return "is not ready"
     runs = f"runs {works(node.works, bay)}" if node.works else "is idle"
+    if node.held:
+        return f"{runs}, {node.held} of which only force moves"
     if not node.open:
         return f"is closed and {runs}"
     return f"{runs}, the fewest" if node.works else runs

@@ -31,9 +31,10 @@ from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.db.tables import bays, node_pools, nodegroups, nodes, operations
+from shared.domain.bay_state import BayStatus
 from shared.domain.nodegroup import group_status
-from shared.domain.operation import OperationState
-from shared.domain.queue import REPLACED
+from shared.domain.operation import OperationKind, OperationState
+from shared.domain.queue import DEFAULT_WORKERS, REPLACED
 from shared.domain.upgrade import OLD_MASTERS
 
 MASTER: Final = "master"
@@ -42,6 +43,10 @@ PRESENT: Final = "present"
 GONE: Final = "gone"
 
 _MASTERS = nodegroups.c.role == MASTER
+_OF_A_GROUP = [
+    one.value for one in (OperationKind.CREATE, OperationKind.RESIZE, OperationKind.HEAL, OperationKind.UPGRADE)
+]
+"""Kinds of operations that are about one group of workers."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +145,7 @@ async def set_count(conn: AsyncConnection, bay_id: UUID, name: str, node_count: 
 
 
 async def set_made_of(conn: AsyncConnection, bay_id: UUID, name: str, columns: Mapping[str, object]) -> None:
-    """What a further group's nodes are made of after an upgrade."""
+    """What a further group's next nodes are made of: after an upgrade all, after a patch those to come."""
     mine = (nodegroups.c.bay_id == bay_id, nodegroups.c.name == name)
     await conn.execute(update(nodegroups).where(*mine).values(updated_at=func.now(), **columns))
 
@@ -162,10 +167,13 @@ async def _found(conn: AsyncConnection, query: Select[Any]) -> list[Nodegroup]:
 
 
 def _nodegroup(values: dict[str, Any]) -> Nodegroup:
-    """With the status of a further group, which follows from its last operation."""
+    """With the status of a further group, which follows from its last operation; of the default workers', where that
+    failed and something else went well since (docs/decisions/0021)."""
     state, error, asked = (values.pop(name) for name in ("newest_state", "newest_error", "asked"))
+    newest = None if state is None else OperationState(state)
+    if values["is_default"] and values["status"] == BayStatus.UPDATE_COMPLETE and newest is OperationState.FAILED:
+        values |= {"status": BayStatus.UPDATE_FAILED.value, "status_reason": error}
     if not values["is_default"]:
-        newest = None if state is None else OperationState(state)
         status = group_status(values["status"], gone=values["wanted"] == GONE, newest=newest, asked=asked or 0)
         values |= {"status_reason": values["status_reason"] if status == values["status"] else error, "status": status}
     return Nodegroup(**values)
@@ -225,15 +233,17 @@ def _of_default(name: str) -> ColumnElement[Any]:
 
 
 def _newest() -> FromClause:
-    """The last operation of a further group, and how many there are. One that a later made pointless is none."""
+    """The last operation of a group of workers, and how many there are. One that a later made pointless is none."""
     about = operations.c
+    named = func.coalesce(func.nullif(about.request["nodegroup"].astext, ""), DEFAULT_WORKERS)
     return (
         select(about.state, about.error, func.count().over().label("asked"))
         .where(
-            nodegroups.c.is_default.is_(False),
+            nodegroups.c.role == WORKER,
             about.bay_id == nodegroups.c.bay_id,
             about.created_at >= nodegroups.c.created_at,  # one of that name may have been there before
-            about.request["nodegroup"].astext == nodegroups.c.name,
+            about.kind.in_(_OF_A_GROUP),
+            named == nodegroups.c.name,
             about.error.is_distinct_from(REPLACED),
         )
         .order_by(about.seq.desc())
@@ -257,7 +267,7 @@ def _addresses() -> ScalarSelect[Any]:
 
 
 def _stack() -> ScalarSelect[Any]:
-    """The first stack of the group's newest pool."""
-    mine = node_pools.c.nodegroup_id == nodegroups.c.id
-    query = select(node_pools.c.stack_id).where(mine).order_by(node_pools.c.number.desc()).limit(1)
+    """The first stack of the group's newest pool that has any."""
+    mine = (node_pools.c.nodegroup_id == nodegroups.c.id, node_pools.c.stack_id.is_not(None))
+    query = select(node_pools.c.stack_id).where(*mine).order_by(node_pools.c.number.desc()).limit(1)
     return query.correlate(nodegroups).scalar_subquery()

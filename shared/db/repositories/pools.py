@@ -1,7 +1,8 @@
 """Pools: nodes of a bay that have stacks of their own beside the bay's first (shared.domain.shards).
 
-A further nodegroup has one, and so has every group after an upgrade; the newest pool of a group is where it grows. Pool
-0, the workers of the bay's first stack and its shards, is the default group's and has no row.
+A further nodegroup has one, and so has every group after an upgrade; one whose next nodes are to have other labels gets
+another. The newest pool of a group is where it grows. Pool 0, the workers of the bay's first stack and its shards, is
+the default group's and has no row.
 """
 
 from __future__ import annotations
@@ -46,6 +47,18 @@ async def make(conn: AsyncConnection, bay_id: UUID, nodegroup_id: UUID, generati
     values = {"bay_id": bay_id, "number": number, "nodegroup_id": nodegroup_id, "generation": generation}
     await conn.execute(insert(node_pools).values(values))
     return int(number)
+
+
+async def newest_is_made_of(conn: AsyncConnection, bay_id: UUID, nodegroup: str) -> bool:
+    """Whether it is settled already what the nodes of the group's newest pool are made of."""
+    found = await of_bay(conn, bay_id, nodegroup)
+    if not found:
+        return True  # it grows in pool 0
+    table, newest = stack_renders.c, found[-1]
+    query = select(table.pool).where(
+        table.bay_id == bay_id, table.generation == newest.generation, table.pool == newest.number
+    )
+    return await conn.scalar(query) is not None
 
 
 async def of_bay(conn: AsyncConnection, bay_id: UUID, nodegroup: str | None = None) -> list[Pool]:
