@@ -22,12 +22,14 @@ from services.api.routers import (
     bays,
     certificates,
     credentials,
+    dead_letters,
     events,
     federations,
     leftovers,
     mservices,
     nodegroups,
     nodes,
+    operations,
     quotas,
     root,
     scaling,
@@ -64,7 +66,7 @@ def make_app(settings: ApiSettings) -> ASGIApp:
     for module in (
         certificates,  # first, since routes are tried one after the other and signing is the hottest
         *(root, bays, events, scaling, baymodels, nodegroups, credentials),
-        *(quotas, stats, mservices, federations, nodes, leftovers),
+        *(quotas, stats, mservices, dead_letters, operations, federations, nodes, leftovers),
     ):
         app.include_router(module.router)
     app.add_exception_handler(JeroboamError, _rendered)

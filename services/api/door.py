@@ -36,7 +36,8 @@ _NODE_CALL = re.compile(r"/v1/(nodes/self(/credential)?|bays/[^/]+/node-certific
 _ANY_FORM: Final = frozenset({"/healthcheck", "/readyz", "/openapi.json", "/docs"})
 _BARE: Final = (
     *("/bays", "/baymodels", "/clusters", "/clustertemplates", "/certificates", "/credentials", "/quotas", "/stats"),
-    *("/mservices", "/federations", "/pods", "/services", "/rcs", "/containers", "/nodes", "/x509keypairs"),
+    *("/mservices", "/dead_letters", "/operations", "/federations"),
+    *("/pods", "/services", "/rcs", "/containers", "/nodes", "/x509keypairs"),
 )
 _JSON: Final = (
     *("*/*", "application/*", "application/json", "application/json-patch+json"),

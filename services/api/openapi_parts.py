@@ -25,6 +25,8 @@ TAGS: Final = {
     "quotas": "How many clusters a project may have.",
     "stats": "How many clusters and nodes there are.",
     "mservices": "The worker processes, and whether they live.",
+    "dead_letters": "Messages between our services that could not be handled.",
+    "operations": "What is under way in every project.",
     "federations": "Federations, of which there are none.",
     "events": "What happens to a bay, as it happens.",
     "nodes": "What the nodes of bays call; they have no token, but a key of their own.",

@@ -100,6 +100,8 @@ _ACTIONS: Final[Mapping[str, Mapping[str, str]]] = {
     "quota": {"get": _READER, "get_all": _ADMIN, **dict.fromkeys(_WRITTEN, _ADMIN)},
     "stats": {"get_all": _READER},
     "magnum-service": {"get_all": _ADMIN},
+    "dead_letter": dict.fromkeys(("get", "get_all", "resend", "delete"), _ADMIN),
+    "operation": {"get_all": _ADMIN},
     "federation": {**_SEEN, **dict.fromkeys(_WRITTEN, _MEMBER_NO_NODE)},
 }
 

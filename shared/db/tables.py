@@ -301,6 +301,7 @@ dead_letters = Table(
     Column("reason", Text, nullable=False),
     Column("requeued_at", DateTime(timezone=True)),
     created(),
+    Index("dead_letters_by_age", "created_at", "id"),
 )
 
 stack_renders = Table(

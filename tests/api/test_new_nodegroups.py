@@ -113,11 +113,38 @@ def test_as_the_openstack_client_asks(system: System, live: dict[str, Any]) -> N
     assert add(system, live, "10", name="text", node_count="2")["node_count"] == 2
 
 
-def test_labels_of_nodes_stay(system: System, live: dict[str, Any]) -> None:
+async def test_labels_are_for_nodes_to_come(system: System, live: dict[str, Any]) -> None:
+    """Those that stand keep theirs, and what they were made of; so the next ones come in a pool of their own."""
     add(system, live, node_labels={"disk": "ssd"})
-    answer = patch(system, live, put("/node_labels", {"disk": "x"}), ident="more", version="14")
-    assert answer.status_code == 400
-    assert "Nodes get their node_labels when they are made: create another nodegroup" in detail(answer)
+    query = "SELECT array_agg(number ORDER BY number) FROM node_pools WHERE bay_id = $1"
+    fast = put("/node_labels", {"disk": "nvme"})
+    busy = patch(system, live, fast, ident="more", version="14")
+    assert busy.status_code == 409
+    assert "change node_labels when nothing is under way" in detail(busy)
+
+    await system.sql("UPDATE operations SET state = 'done' WHERE bay_id = $1", live["uuid"])
+    await system.sql("UPDATE bays SET status = 'UPDATE_COMPLETE' WHERE id = $1", live["uuid"])
+    for _ in range(2):  # nothing was made of the first pool yet
+        answer = patch(system, live, fast, put("/max_node_count", 4), ident="more", version="14")
+        assert (answer.status_code, answer.json()["node_labels"]) == (202, {"disk": "nvme"})
+        assert (await system.sql(query, live["uuid"]))[0][0] == [1]
+    await system.sql(
+        "INSERT INTO stack_renders (bay_id, generation, pool, driver, template) SELECT bay_id, generation, number, "
+        "'k8s_fedora_atomic', 't' FROM node_pools WHERE bay_id = $1",
+        live["uuid"],
+    )
+    told = patch(system, live, put("/node_labels", {}), ident="more", version="14")
+    assert (told.status_code, told.json()["node_labels"], told.json()["max_node_count"]) == (202, {}, 4)
+    assert "Nodes that stand keep their node_labels" in told.headers["Warning"]
+    assert (await system.sql(query, live["uuid"]))[0][0] == [1, 2]
+    taint = put("/node_taints", [{"key": "gpu", "effect": "NoSchedule"}])
+    refused = patch(system, live, taint, ident="more", version="14")
+    assert refused.status_code == 400, "Kubernetes before 1.6 gives a node none when it registers"
+    assert one(system, live, "more", "14")["node_taints"] == []
+
+
+def test_labels_that_stay_are_no_change(system: System, live: dict[str, Any]) -> None:
+    add(system, live, node_labels={"disk": "ssd"})
     same = patch(
         system, live, put("/node_labels", {"disk": "ssd"}), put("/max_node_count", 3), ident="more", version="14"
     )

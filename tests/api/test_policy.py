@@ -66,6 +66,8 @@ TABLE: dict[str, tuple[str, ...]] = {
     **{f"quota:{action}": ("admin",) for action in ("get_all", "create", "update", "delete")},
     "stats:get_all": READERS,
     "magnum-service:get_all": ("admin",),
+    **{f"dead_letter:{action}": ("admin",) for action in ("get", "get_all", "resend", "delete")},
+    "operation:get_all": ("admin",),
 }
 """Rule → the roles that each alone let a user act on their own row in their own project."""
 

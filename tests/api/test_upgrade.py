@@ -128,3 +128,22 @@ async def test_a_batch_has_to_fit(system: System) -> None:
         assert ask(system, uuid, {**body, "max_batch_size": 1}).status_code == 202
     finally:
         httpx.delete(place, headers=headers).raise_for_status()
+
+
+async def test_a_cluster_of_an_earlier_release_is_told_so_at_the_door(system: System) -> None:
+    """Its stack was rendered without what further stacks are made of."""
+    uuid = await standing(system)
+    body = {"cluster_template": template(system)["uuid"], **ALONE}
+    await system.sql(
+        "INSERT INTO stack_renders (bay_id, generation, driver, template, files) "
+        "SELECT id, generation, driver, 't', '{}' FROM bays WHERE id = $1",
+        uuid,
+    )
+    for dry in (True, False):
+        answer = ask(system, uuid, body, dry=dry)
+        assert (answer.status_code, detail(answer).partition(",")[0]) == (
+            409,
+            "This cluster was made by an earlier release",
+        )
+    await system.sql('UPDATE stack_renders SET files = \'{"shard.yaml": "s"}\' WHERE bay_id = $1', uuid)
+    assert ask(system, uuid, body).status_code == 202

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
 from fastapi import Depends
 
 from services.api.request import Known
 from shared.domain.errors import NotAcceptable
+
+SINCE: Final[dict[Callable[..., Any], int]] = {}
+"""What `since` has made → the lowest microversion that it lets pass; for the API reference."""
 
 
 def since(minor: int, method: str) -> Any:
@@ -23,4 +27,5 @@ def since(minor: int, method: str) -> Any:
                 "version."
             )
 
+    SINCE[check] = minor
     return Depends(check)

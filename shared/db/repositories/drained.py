@@ -18,7 +18,7 @@ from sqlalchemy import ColumnElement, DateTime, delete, exists, func, literal, o
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from shared.db.tables import drained_nodes, operations
+from shared.db.tables import drained_nodes, nodes, operations
 from shared.domain.bay import Node
 from shared.domain.operation import OperationState
 
@@ -89,6 +89,18 @@ async def end(conn: AsyncConnection, bay_id: UUID, operation_id: UUID, servers: 
     table = drained_nodes.c
     mine = (table.bay_id == bay_id, table.operation_id == operation_id)
     await conn.execute(delete(drained_nodes).where(*mine, table.server_id.in_(list(servers))))
+
+
+async def gone(conn: AsyncConnection, bay_id: UUID, operation_id: UUID) -> list[Left]:
+    """Of the nodes that a live operation has closed, those that are none of the bay's any more."""
+    table = drained_nodes.c
+    recorded = exists().where(nodes.c.bay_id == table.bay_id, nodes.c.server_id == table.server_id)
+    rows = await conn.execute(
+        select(table.bay_id, table.server_id, table.operation_id, table.name, table.address, table.tries).where(
+            table.bay_id == bay_id, table.operation_id == operation_id, ~recorded
+        )
+    )
+    return [Left(*row) for row in rows]
 
 
 async def claim(conn: AsyncConnection, *, bays: int, lease_seconds: float) -> list[Left]:

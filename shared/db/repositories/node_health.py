@@ -154,6 +154,13 @@ async def recovered(conn: AsyncConnection, bay_id: UUID, server_id: str, operati
     return bool(await conn.scalar(_RECOVERED, row))
 
 
+async def called_ill(conn: AsyncConnection, bay_id: UUID, servers: Collection[str]) -> dict[str, str]:
+    """Those of the servers whose agents say that they are not well, and why. One that has not reported says nothing,
+    and what a silent one has said counts no more."""
+    row = {"bay": bay_id, "servers": list(servers)}
+    return {one.server_id: one.problem for one in await conn.execute(_CALLED_ILL, row)}
+
+
 async def since_step(conn: AsyncConnection, operation_id: UUID, step: str) -> timedelta:
     """How long ago that step of the operation ended."""
     query = text("SELECT now() - finished_at FROM operation_steps WHERE operation_id = :operation AND name = :step")
@@ -161,6 +168,14 @@ async def since_step(conn: AsyncConnection, operation_id: UUID, step: str) -> ti
     return found or timedelta(0)
 
 
+_UNITS: Final = (
+    "(SELECT string_agg(key || ' is ' || value, ', ' ORDER BY key) FROM jsonb_each_text(units) WHERE value <> 'active')"
+)
+_CALLED_ILL: Final = text(f"""
+    SELECT server_id, coalesce(problem, {_UNITS}, 'its agent says so') AS problem FROM node_reports
+    WHERE bay_id = :bay AND server_id = ANY (:servers) AND NOT healthy
+      AND reported_at + coalesce(next_within, {OLD_AGENT}) * interval '1 s' > now() - interval '{GRACE} s'
+""")  # noqa: S608 - made of constants
 _FIND: Final = text(f"""
     WITH doubtful AS MATERIALIZED (
         SELECT coalesce(n.bay_id, h.bay_id) AS bay_id

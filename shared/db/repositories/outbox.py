@@ -12,6 +12,7 @@ from typing import Final
 from uuid import UUID, uuid4
 
 from sqlalchemy import delete, func, insert, select
+from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.contracts.base import Message
@@ -40,6 +41,17 @@ async def add(conn: AsyncConnection, service: str, message: Message) -> None:
             id=uuid4(), service=service, name=message.name, version=message.version, body=message.model_dump_json()
         )
     )
+
+
+async def add_again(conn: AsyncConnection, service: str, row: OutboxRow) -> None:
+    """Queue a message that was published before, under the id that it had, as part of the caller's transaction.
+
+    Race: the row of its first sending may be there still, because its relay died before it removed it, or is about to
+    remove it now. So the row is touched and not merely passed over: that waits for the relay (5 s at most, its publish
+    timeout); the row that stays is published anyway, and for the one that went another is written.
+    """
+    again = pg_insert(outbox).values(id=row.id, service=service, name=row.name, version=row.version, body=row.body)
+    await conn.execute(again.on_conflict_do_update(index_elements=[outbox.c.id], set_={"name": outbox.c.name}))
 
 
 async def add_notification(conn: AsyncConnection, service: str, notification: Notification) -> None:

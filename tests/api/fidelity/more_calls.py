@@ -162,6 +162,10 @@ _BEYOND: Final = (
         Call(f"GET {path}", {1: _NOTHING}, {1: Differs(Answer(200), OURS)}, at=(1,))
         for path in ("/readyz", "/openapi.json", "/docs")
     ),
+    *(
+        Call(f"GET {path}", {1: _NOTHING}, {1: Differs(Answer(200), OURS)}, user="admin")
+        for path in ("/v1/operations", "/v1/dead_letters")
+    ),
 )
 
 CALLS: Final[dict[str, tuple[Call, ...]]] = {

@@ -27,3 +27,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON node_health TO jb_scaler;
 GRANT SELECT ON node_health, drained_nodes TO jb_api, jb_provisioner;
 GRANT UPDATE (coe_health, health_held_until) ON bays TO jb_api, jb_scaler;
 GRANT UPDATE (cloud_ill, coe_health) ON bays TO jb_provisioner;
+
+-- Of a dead letter nothing may be changed but when it was sent again.
+REVOKE UPDATE ON dead_letters FROM jb_api;
+GRANT UPDATE (requeued_at) ON dead_letters TO jb_api;

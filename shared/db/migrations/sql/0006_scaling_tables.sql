@@ -138,3 +138,6 @@ CREATE INDEX bays_health_held ON bays (health_held_until) WHERE health_held_unti
 
 -- The scaler has a certificate an hour for each bay that it calls: those that ended are removed.
 CREATE INDEX certificates_of_the_scaler ON certificates (not_after) WHERE profile = 'scaler';
+
+-- Administrators read dead letters page by page, the newest first.
+CREATE INDEX dead_letters_by_age ON dead_letters (created_at, id);
