@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from cloudsim import fixtures
 from cloudsim.auth import world_of
 from cloudsim.coe.control import router as coe_router
 from cloudsim.errors import ApiFault
@@ -53,6 +54,12 @@ class Speed(_Strict):
     """Simulated seconds per real second; 0 is virtual time."""
 
     speed: float = Field(ge=0, allow_inf_nan=False)
+
+
+class Newcomer(_Strict):
+    """Somebody who is to exist."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")
 
 
 class Catalog(_Strict):
@@ -114,6 +121,16 @@ async def speed(request: Request, body: Speed) -> Response:
     """Change how fast simulated time passes."""
     world_of(request).clock.set_speed(body.speed)
     return answer({"speed": body.speed})
+
+
+@router.post("/people")
+async def newcomer(request: Request, body: Newcomer) -> Response:
+    """A user with a project of the same name, and with that as the password."""
+    world = world_of(request)
+    if fixtures.user_id(body.name) in world.identity.users:
+        raise ApiFault(409, f"There is somebody called {body.name} already.")
+    fixtures.newcomer(world, body.name)
+    return empty(201)
 
 
 @router.put("/catalog")

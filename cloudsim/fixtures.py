@@ -35,6 +35,7 @@ FLAVORS = {
 IMAGES = {
     "fedora-21-atomic-5": ("fedora-atomic", 6, 770_000_000),
     "fedora-23-atomic-7": ("fedora-atomic", 6, 780_000_000),
+    "fedora-atomic-29": ("fedora-atomic", 6, 860_000_000),
     "coreos": ("coreos", 6, 320_000_000),
     "coreos-stable": ("coreos", 6, 330_000_000),
     "ubuntu-mesos": ("ubuntu", 6, 640_000_000),
@@ -89,8 +90,22 @@ def _compute(store: Store) -> None:
     for name, (flavor_id, ram, disk, vcpus) in FLAVORS.items():
         store.create("flavor", "", {"name": name, "ram": ram, "disk": disk, "vcpus": vcpus}, id=flavor_id)
     for owner in ("demo", "alt"):
-        attrs = {"name": "testkey", "user_id": user_id(owner), "public_key": TEST_PUBLIC_KEY}
-        store.create("keypair", "", attrs, id=stable_id("keypair", f"testkey-{owner}"))
+        _key(store, owner)
+
+
+def _key(store: Store, owner: str) -> None:
+    attrs = {"name": "testkey", "user_id": user_id(owner), "public_key": TEST_PUBLIC_KEY}
+    store.create("keypair", "", attrs, id=stable_id("keypair", f"testkey-{owner}"))
+
+
+def newcomer(world: World, name: str) -> None:
+    """A user of that name, member of a project of that name, with the key pair `testkey`: what `demo` is in `demo`."""
+    identity, project = world.identity, project_id(name)
+    identity.projects[project] = Project(project, name)
+    identity.users[user_id(name)] = User(user_id(name), name, name)
+    identity.assignments.add(Assignment(user_id(name), "member", project_id=project))
+    _key(world.store, name)
+    networking.default_group(world, project)
 
 
 def _network(world: World) -> None:

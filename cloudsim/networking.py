@@ -247,6 +247,11 @@ def _delete_port(world: World, port: Record) -> None:
     if port.get("device_owner") == ROUTER_PORT:
         message = f"Port {port.id} cannot be deleted directly via the port API: has device owner {ROUTER_PORT}."
         raise ApiFault(409, message, kind="ServicePortInUse")
+    if str(port.get("device_owner") or "").startswith("compute:") and world.store.get(
+        "server", port.attrs["device_id"]
+    ):
+        # Who is no service may not take a port from under a server.
+        raise ApiFault(403, "rule:delete_port is disallowed by policy", kind="PolicyNotAuthorized")
     world.delete_port(port)
 
 

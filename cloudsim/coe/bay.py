@@ -15,6 +15,7 @@ from email.utils import formatdate
 from typing import ClassVar, Literal
 
 from cloudsim.clock import Clock
+from cloudsim.coe.disks import Disks
 from cloudsim.coe.misbehaviour import Kind, Misbehaviour, Misbehaviours
 from cloudsim.coe.wire import Answer, Handler, Reply, Request
 
@@ -67,6 +68,9 @@ class Bay(ABC):
         self.misbehaviours = Misbehaviours()
         self.requests: list[str] = []
         """The last requests, `METHOD path`, oldest first."""
+        self.disks: Disks | None = None
+        """Cinder's volumes, in a bay with a stack."""
+        self.bay_id = ""
         self._source = source
         self._machines: dict[str, Machine] = {}
         self._failed: dict[str, tuple[State, int]] = {}
@@ -141,6 +145,10 @@ class Bay(ABC):
     def behave(self) -> None:
         """End all misbehaviour; what hangs goes on hanging."""
         self.misbehaviours.clear()
+
+    def give(self, disks: Disks, bay: str) -> None:
+        """Its work may use the volumes of the project that the bay of that id is in."""
+        self.disks, self.bay_id = disks, bay
 
     # ---- for the wire ----
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from cloudsim.auth import world_of
 from cloudsim.coe import servers
 from cloudsim.coe.bay import Bay
+from cloudsim.coe.disks import Disks
 from cloudsim.coe.docker.bay import DockerBay
 from cloudsim.coe.docker.classic import ClassicBay
 from cloudsim.coe.endpoints import Endpoint
@@ -94,6 +95,8 @@ async def _open(world: World, body: Opening, identity: Identity | None) -> Endpo
         bay = made(world.clock, source, **body.options)
     except (TypeError, ValueError) as error:
         raise ApiFault(400, f"Options: {error}.") from error
+    if body.bay:
+        bay.give(Disks(world, body.bay), body.bay)
     for node in body.nodes:
         bay.add_node(**node.model_dump())
     opened = []

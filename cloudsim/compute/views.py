@@ -18,8 +18,16 @@ _LOCKED, _DESCRIBED, _TAGGED, _TRUSTED, _GROUPED = (2, 9), (2, 19), (2, 26), (2,
 _EMBEDDED_FLAVOR = (2, 47)
 # From this one on it says whether its volumes are deleted with it.
 _FATE_OF_VOLUMES = (2, 3)
-_POWER = {"ACTIVE": 1, "REBOOT": 1, "HARD_REBOOT": 1}
-_VM_STATES = {"ACTIVE": "active", "BUILD": "building", "REBOOT": "active", "HARD_REBOOT": "active"}
+_POWER = {"ACTIVE": 1, "REBOOT": 1, "HARD_REBOOT": 1, "SHUTOFF": 4}
+_VM_STATES = {
+    "ACTIVE": "active",
+    "BUILD": "building",
+    "REBOOT": "active",
+    "HARD_REBOOT": "active",
+    "SHUTOFF": "stopped",
+}
+_PROGRESSING = frozenset({"ACTIVE", "BUILD", "REBOOT", "HARD_REBOOT", "PASSWORD", "REBUILD", "RESIZE", "VERIFY_RESIZE"})
+"""In these states a server shows how far its making is."""
 
 
 def flavor(record: Record, base: str, microversion: tuple[int, int]) -> Body:
@@ -63,7 +71,7 @@ def server(world: World, record: Record, base: str, microversion: tuple[int, int
         "flavor": _flavor_of(world, record, base, microversion),
         "addresses": addresses(world, record),
         "security_groups": [{"name": name} for name in attrs.get("security_groups") or ["default"]],
-        "progress": 0,
+        **({"progress": 0} if attrs["status"] in _PROGRESSING else {}),
         "config_drive": "",
         "accessIPv4": "",
         "accessIPv6": "",

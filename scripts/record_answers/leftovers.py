@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -18,16 +19,17 @@ def clear(cloud: RealCloud, project: str) -> None:
     own = next(value for value, label in cloud.known.items() if label == "<user:admin>")
     cloud.call("admin", "PUT", "identity", f"/projects/{project}/users/{own}/roles/{role}")
     stacks = f"/v1/{project}/stacks"
-    for one in _inside(cloud, project, "GET", "orchestration", stacks)["stacks"]:
+    for one in _stacks(cloud, project):
         _inside(cloud, project, "DELETE", "orchestration", f"{stacks}/{one['stack_name']}/{one['id']}")
-    _until_empty(cloud, project, "orchestration", stacks, "stacks")
+    _until(lambda: not _stacks(cloud, project))
     for one in _inside(cloud, project, "GET", "compute", "/v2.1/servers")["servers"]:
         _inside(cloud, project, "DELETE", "compute", f"/v2.1/servers/{one['id']}")
     balancers = "/v2.0/lbaas/loadbalancers"
     for one in _inside(cloud, project, "GET", "load-balancer", f"{balancers}?project_id={project}")["loadbalancers"]:
         _inside(cloud, project, "DELETE", "load-balancer", f"{balancers}/{one['id']}?cascade=true")
-    _until_empty(cloud, project, "compute", "/v2.1/servers", "servers")
-    _until_empty(cloud, project, "load-balancer", f"{balancers}?project_id={project}", "loadbalancers")
+    _until(lambda: not _inside(cloud, project, "GET", "compute", "/v2.1/servers").get("servers"))
+    own_balancers = f"{balancers}?project_id={project}"
+    _until(lambda: not _inside(cloud, project, "GET", "load-balancer", own_balancers).get("loadbalancers"))
     _clear_network(cloud, project)
 
 
@@ -53,7 +55,13 @@ def _inside(cloud: RealCloud, project: str, method: str, service: str, path: str
     return answer.json() if answer.content and answer.status_code < 400 else {}
 
 
-def _until_empty(cloud: RealCloud, project: str, service: str, path: str, key: str) -> None:
+def _stacks(cloud: RealCloud, project: str) -> list[dict[str, Any]]:
+    """The project's. Heat shows an administrator those of every project, whatever project the path names."""
+    listed = _inside(cloud, project, "GET", "orchestration", f"/v1/{project}/stacks").get("stacks", [])
+    return [one for one in listed if one["project"] == project]
+
+
+def _until(done: Callable[[], bool]) -> None:
     deadline = time.monotonic() + _PATIENCE
-    while _inside(cloud, project, "GET", service, path).get(key) and time.monotonic() < deadline:
+    while not done() and time.monotonic() < deadline:
         time.sleep(1)

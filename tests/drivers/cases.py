@@ -24,6 +24,8 @@ from shared.drivers.contract import BayFacts, BaySecrets, Driver, RenderedStack
 SECRET = "zq7-secret_of_the_credential"
 CREDENTIAL = BaySecrets(application_credential_id="a1b2c3d4e5f6", application_credential_secret=SECRET)
 ARCHIVE = "/etc/jeroboam/files.tar"
+FAST: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""libyaml's loader, where PyYAML has it: templates are read thousands of times, and it takes a tenth of the time."""
 CA = "-----BEGIN CERTIFICATE-----\nMIIBexample\n-----END CERTIFICATE-----\n"
 
 BASE = BayFacts(
@@ -148,8 +150,8 @@ def render(driver: Driver, case: str) -> RenderedStack:
 
 def templates(stack: RenderedStack) -> dict[str, dict[str, Any]]:
     """All templates of a stack by name; the outermost is `bay.yaml`."""
-    nested = {name: yaml.safe_load(text) for name, text in stack.files.items() if name.endswith(".yaml")}
-    return {"bay.yaml": yaml.safe_load(stack.template)} | nested
+    nested = {name: yaml.load(text, Loader=FAST) for name, text in stack.files.items() if name.endswith(".yaml")}
+    return {"bay.yaml": yaml.load(stack.template, Loader=FAST)} | nested
 
 
 def resources(stack: RenderedStack, kind: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -195,7 +197,7 @@ def _mime(text: str) -> UserData:
         if part.get_content_type() == "text/x-shellscript":
             scripts[str(part.get_filename())] = str(part.get_payload())
         elif part.get_content_type() == "text/cloud-config":
-            configs.append(yaml.safe_load(str(part.get_payload())))
+            configs.append(yaml.load(str(part.get_payload()), Loader=FAST))
     (config,) = configs
     for entry in config["write_files"]:
         if entry.pop("encoding", None) == "gz+b64":

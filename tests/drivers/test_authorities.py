@@ -21,6 +21,7 @@ from tests.drivers.agent_pki import Authority
 from tests.drivers.cases import (
     ARCHIVE,
     CREDENTIAL,
+    FAST,
     PAIRS,
     SECRET,
     cases,
@@ -110,7 +111,8 @@ def test_the_archive_is_unpacked_before_all_other_parts(driver: Driver, tmp_path
         return  # Ignition writes all files itself
     config, *parts = [one for one in email.message_from_string(text).walk() if not one.is_multipart()]
     assert sorted(str(part.get_filename()) for part in parts)[0] == "05-unpack.sh"
-    (archived,) = [one for one in yaml.safe_load(str(config.get_payload()))["write_files"] if one["path"] == ARCHIVE]
+    entries = yaml.load(str(config.get_payload()), Loader=FAST)["write_files"]
+    (archived,) = [one for one in entries if one["path"] == ARCHIVE]
     (tmp_path / "files.tar").write_bytes(gzip.decompress(base64.b64decode(archived["content"])))
     part = next(str(one.get_payload()) for one in parts if one.get_filename() == "05-unpack.sh")
     here = part.replace(ARCHIVE, f"{tmp_path}/files.tar").replace("-C /", f"-C {tmp_path}")

@@ -11,7 +11,7 @@ import yaml
 
 from shared.drivers import registry
 from shared.drivers.contract import Driver, RenderedStack, Role
-from tests.drivers.cases import CREDENTIAL, facts
+from tests.drivers.cases import CREDENTIAL, FAST, facts
 
 ROLES: tuple[Role, ...] = ("master", "worker")
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHtu9h+++y4SmROJwVDcL7JSsy/x2VFMzfhbiqHorvqf me@example.org"
@@ -23,7 +23,7 @@ def users_of(user_data: str) -> list[dict[str, Any]]:
         users: list[dict[str, Any]] = json.loads(user_data)["passwd"]["users"]
         return [{"name": one["name"], "ssh_authorized_keys": one["sshAuthorizedKeys"]} for one in users]
     (config,) = (
-        yaml.safe_load(str(part.get_payload()))
+        yaml.load(str(part.get_payload()), Loader=FAST)
         for part in email.message_from_string(user_data).walk()
         if part.get_content_type() == "text/cloud-config"
     )

@@ -17,9 +17,10 @@ from shared.domain.names import stack_name
 from shared.runtime.ports import free_port
 from tests.realcloud.cells import LONG, Cell, cells
 from tests.realcloud.life import Bay, Life, live
-from tests.realcloud.nodes import played
+from tests.realcloud.nodes import played, plays_nodes
 from tests.realcloud.people import Person
 from tests.realcloud.premises import Premises, registered
+from tests.realcloud.scaling import Scalable, Scaled, scale
 from tests.realcloud.services import Services, api_host, running
 from tests.realcloud.shell import MAGNUM, OPENSTACK, Shell
 from tests.realcloud.times import HeatTimes, heard
@@ -85,6 +86,22 @@ class Site:
             bay.seconds.update(self.times.lags(stack_name(bay.name, UUID(bay.uuid), 1), life.operations))
             return life
 
+    async def scaled(self) -> Scaled:
+        """A bay that is scaled in every way. It needs played nodes."""
+        async with self.turn:
+            (person,) = await self.premises.project("scaling", self.domain)
+            async with self.bay(person.project, Scalable("k8s_ubuntu"), person) as bay:
+                return await scale(bay)
+
+
+@dataclass(frozen=True)
+class Lives:
+    """The bays of this run, all begun; one is awaited where it is judged."""
+
+    of: dict[Cell, asyncio.Task[Life]]
+    scaled: asyncio.Task[Scaled] | None
+    """None: this cloud's servers boot, and nobody here plays what runs on them."""
+
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
@@ -120,11 +137,12 @@ async def _site(stack: AsyncExitStack, premises: Premises, root: Path, cloud: Re
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def lives(site: Site) -> AsyncIterator[dict[Cell, asyncio.Task[Life]]]:
-    """The bays of this run, all begun; one is awaited where it is judged."""
+async def lives(site: Site) -> AsyncIterator[Lives]:
+    """The bays of this run, the longest life first."""
+    scaled = asyncio.create_task(site.scaled()) if plays_nodes(site.premises.cloud) else None
     begun = {cell: asyncio.create_task(site.life(cell)) for cell in cells()}
-    yield begun
-    await asyncio.gather(*begun.values(), return_exceptions=True)
+    yield Lives(begun, scaled)
+    await asyncio.gather(*begun.values(), *([scaled] if scaled else []), return_exceptions=True)
 
 
 @pytest.fixture(params=cells(), ids=str)
@@ -135,9 +153,17 @@ def cell(request: pytest.FixtureRequest) -> Cell:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def life(lives: dict[Cell, asyncio.Task[Life]], cell: Cell) -> Life:
+async def life(lives: Lives, cell: Cell) -> Life:
     """What a bay of the cell went through."""
-    return await lives[cell]
+    return await lives.of[cell]
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def scaled(lives: Lives) -> Scaled:
+    """What the bay that is scaled went through."""
+    if lives.scaled is None:
+        pytest.skip("NOT RUN: scaling by played nodes (this cloud's servers boot by themselves)")
+    return await lives.scaled
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

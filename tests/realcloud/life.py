@@ -44,23 +44,27 @@ class Bay:
         """Make key pair and template."""
         (self.shell.folder / "key.pub").write_text(KEY + "\n")
         await self.shell.openstack(f"keypair create --public-key key.pub {self.name}")
+        await self.another_template(self.name, self.ground.flavor)
+
+    async def another_template(self, name: str, flavor: str) -> None:
+        """Make a template of the cell, with this flavor for its workers, as long as the key pair is there."""
         ground = self.ground
         places = f"--image {ground.images[self.cell.distro]} --external-network {ground.external_network}"
         if not self.cell.own_network:
             places += f" --fixed-network {ground.network} --fixed-subnet {ground.subnet}"
-        sizes = f"--flavor {ground.flavor} --master-flavor {ground.flavor} --keypair {self.name}"
-        await self.shell.openstack(f"coe cluster template create {self.name} {self.cell.options()} {places} {sizes}")
+        sizes = f"--flavor {flavor} --master-flavor {ground.flavor} --keypair {self.name}"
+        await self.shell.openstack(f"coe cluster template create {name} {self.cell.options()} {places} {sizes}")
 
-    async def create(self) -> None:
+    async def create(self, nodes: int = 1) -> None:
         """Ask for it, and wait until it is there. Its creator's key pair is needed no longer."""
-        await self.ask()
+        await self.ask(nodes)
         await self.rests("CREATE_COMPLETE", "create")
         await self.shell.openstack(f"keypair delete {self.name}")
 
-    async def ask(self) -> None:
+    async def ask(self, nodes: int = 1) -> None:
         """Ask for it only."""
         await self.shell.openstack(
-            f"coe cluster create {self.name} --cluster-template {self.name} --node-count 1 --timeout 15"
+            f"coe cluster create {self.name} --cluster-template {self.name} --node-count {nodes} --timeout 15"
         )
         self.uuid = str((await self.client.bay(self.name)).uuid)
 

@@ -82,7 +82,7 @@ async def ground_in(cloud: ProjectCloud, distros: Iterable[str]) -> AsyncIterato
         images = {distro: await _image(cloud, distro, made) for distro in sorted(set(distros))}
         external = await _external(cloud)
         network, subnet = await _network(cloud, external, made)
-        yield Ground(cloud, token.project_id, images, (await _flavor(cloud)).id, external, network, subnet)
+        yield Ground(cloud, token.project_id, images, (await flavors(cloud))[0].id, external, network, subnet)
     finally:
         for service, path in reversed(made):
             await _remove(cloud, service, path)
@@ -107,14 +107,14 @@ async def _image(cloud: ProjectCloud, distro: str, made: list[tuple[str, str]]) 
     return image
 
 
-async def _flavor(cloud: ProjectCloud) -> Flavor:
+async def flavors(cloud: ProjectCloud) -> list[Flavor]:
+    """Those that are enough for a node, the smallest first."""
     listed = await cloud.session.pages("compute", "/flavors/detail", "flavors")
     fit = [one for one in listed if one.number("disk") >= _DISK_GB and one.number("ram") >= _MEMORY_MB]
     assert fit, f"The cloud has no flavor with {_MEMORY_MB} MB and {_DISK_GB} GB."
-    smallest = min(fit, key=lambda one: (one.number("ram"), one.number("disk"), one.text("id")))
-    found = await cloud.nova.find_flavor(smallest.text("id"))
-    assert found is not None
-    return found
+    fit.sort(key=lambda one: (one.number("ram"), one.number("disk"), one.text("id")))
+    found = [await cloud.nova.find_flavor(one.text("id")) for one in fit]
+    return [one for one in found if one is not None]
 
 
 async def _external(cloud: ProjectCloud) -> str:

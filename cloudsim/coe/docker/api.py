@@ -6,8 +6,9 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from cloudsim.coe.docker.replies import Api, Object, Refused, filters, out_of_sequence, read, refused
-from cloudsim.coe.docker.swarm import name_of
-from cloudsim.coe.wire import Reply, Request, as_json, as_text
+from cloudsim.coe.docker.swarm import Swarm, name_of, new_id
+from cloudsim.coe.docker.swarm import wanted as is_wanted
+from cloudsim.coe.wire import Reply, Request, as_json
 
 if TYPE_CHECKING:
     from cloudsim.coe.docker.bay import DockerBay
@@ -63,7 +64,8 @@ def version(bay: DockerBay) -> Object:
 def _general(bay: DockerBay, request: Request, parts: list[str]) -> Reply | None:
     match request.method, parts:
         case (("GET" | "HEAD"), ["_ping"]):
-            return as_text("OK")
+            told = {"Api-Version": f"{bay.api[0]}.{bay.api[1]}", "OSType": "linux"}
+            return Reply(200, b"OK", "text/plain; charset=utf-8", told)
         case "GET", ["version"]:
             return as_json(version(bay))
         case "GET", ["info"]:
@@ -84,7 +86,8 @@ def _info(bay: DockerBay) -> Object:
 
 
 def _swarm(bay: DockerBay, request: Request, parts: list[str]) -> Reply:
-    parts_of = {"nodes": _node_calls, "services": _service_calls, "tasks": _task_calls}
+    parts_of = {"nodes": _node_calls, "services": _service_calls, "tasks": _task_calls, "networks": _network_calls}
+    parts_of |= dict.fromkeys(("secrets", "configs"), _none)
     calls = parts_of.get(parts[0])
     if calls is None:
         raise Refused(404, "page not found")
@@ -135,6 +138,45 @@ def _task_calls(bay: DockerBay, request: Request, parts: list[str]) -> Reply:
             raise Refused(404, f"task {reference} not found")
         case _:
             raise Refused(404, "page not found")
+
+
+def _network_calls(bay: DockerBay, request: Request, parts: list[str]) -> Reply:
+    """Networks across nodes: they have names, and carry nothing."""
+    swarm = bay.swarm
+    match request.method, parts:
+        case "GET", []:
+            wanted = filters(request, frozenset({"driver", "id", "label", "name", "scope", "type"}))
+            found = [one for one in swarm.networks.values() if _labelled(one["Labels"], wanted.get("label"))]
+            return as_json([one for one in found if _begins(one["Name"], wanted.get("name"))])
+        case "POST", ["create"]:
+            body = read(request)
+            made: Object = {"Name": body.get("Name"), "Driver": body.get("Driver") or "overlay", "Scope": "swarm"}
+            key = new_id()
+            swarm.networks[key] = made | {"Id": key, "Created": swarm.stamp(), "Labels": body.get("Labels") or {}}
+            return as_json({"Id": key, "Warning": ""}, 201)
+        case (("GET" | "DELETE"), [reference]):
+            found = [one for one in swarm.networks.values() if reference in (one["Id"], one["Name"])]
+            if not found:
+                raise Refused(404, f"network {reference} not found")
+            if request.method == "GET":
+                return as_json(found[0])
+            del swarm.networks[found[0]["Id"]]
+            return Reply(204)
+        case _:
+            raise Refused(404, "page not found")
+
+
+def _none(bay: DockerBay, request: Request, parts: list[str]) -> Reply:
+    """What there are none of."""
+    if request.method == "GET" and not parts:
+        return as_json([])
+    raise Refused(404, "page not found")
+
+
+def _labelled(labels: Object, wanted: list[str] | None) -> bool:
+    """Whether it has all these labels, each `name` or `name=value`."""
+    pairs = (one.partition("=") for one in wanted or ())
+    return all(name in labels and (not equal or labels[name] == value) for name, equal, value in pairs)
 
 
 def _node(bay: DockerBay, reference: str) -> Object:
@@ -204,13 +246,24 @@ def _remove_node(bay: DockerBay, request: Request, node: Object) -> Reply:
 
 def _services(bay: DockerBay, request: Request) -> Reply:
     wanted = filters(request, frozenset({"id", "label", "mode", "name"}))
+    counted = request.query.get("status") in ("1", "true")
     return as_json(
         [
-            one
+            one | (_counts(bay.swarm, one) if counted else {})
             for one in bay.swarm.services.values()
-            if _begins(one["ID"], wanted.get("id")) and _begins(name_of(one), wanted.get("name"))
+            if _begins(one["ID"], wanted.get("id"))
+            and _begins(name_of(one), wanted.get("name"))
+            and _labelled(one["Spec"].get("Labels") or {}, wanted.get("label"))
         ]
     )
+
+
+def _counts(swarm: Swarm, service: Object) -> Object:
+    """How many tasks there are and should be."""
+    tasks = [task for task in swarm.tasks.values() if task["ServiceID"] == service["ID"]]
+    running = sum(task["Status"]["State"] == "running" for task in tasks)
+    told = {"RunningTasks": running, "DesiredTasks": sum(map(is_wanted, tasks)), "CompletedTasks": 0}
+    return {"ServiceStatus": told}
 
 
 def _check(bay: DockerBay, spec: Object) -> None:
@@ -246,7 +299,7 @@ def _update_service(bay: DockerBay, request: Request, service: Object) -> Reply:
 
 
 def _tasks(bay: DockerBay, request: Request) -> Reply:
-    allowed = frozenset({"desired-state", "id", "label", "name", "node", "service"})
+    allowed = frozenset({"_up-to-date", "desired-state", "id", "label", "name", "node", "service"})
     wanted = filters(request, allowed)
     swarm = bay.swarm
     nodes, services = (
@@ -260,6 +313,12 @@ def _tasks(bay: DockerBay, request: Request) -> Reply:
             if (nodes is None or task.get("NodeID") in nodes)
             and (services is None or task["ServiceID"] in services)
             and task["DesiredState"] in wanted.get("desired-state", [task["DesiredState"]])
+            and _labelled(_labels_of(swarm, task), wanted.get("label"))
             and _begins(task["ID"], wanted.get("id"))
         ]
     )
+
+
+def _labels_of(swarm: Swarm, task: Object) -> Object:
+    service = swarm.services.get(task["ServiceID"]) or {"Spec": {}}
+    return service["Spec"].get("Labels") or {}

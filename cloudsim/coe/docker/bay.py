@@ -10,9 +10,10 @@ from typing_extensions import override
 
 from cloudsim.clock import Clock
 from cloudsim.coe.bay import MIB, Bay, Machine, Source
+from cloudsim.coe.disks import Disks
 from cloudsim.coe.docker import api, orchestration
 from cloudsim.coe.docker.replies import Object
-from cloudsim.coe.docker.swarm import NANO, Swarm, ended, name_of
+from cloudsim.coe.docker.swarm import NANO, Swarm, ended, mounts, name_of
 from cloudsim.coe.wire import Reply, Request
 
 
@@ -202,6 +203,18 @@ class DockerBay(Bay):
         if self.swarm.index != self._settled:
             orchestration.run(self)
             self._settled = self.swarm.index
+        if self.disks is not None:
+            self.disks.hold(self._mounted(self.disks))
+
+    def _mounted(self, disks: Disks) -> dict[str, str]:
+        """Which volumes of REX-Ray's tasks want at which server."""
+        found: dict[str, str] = {}
+        for machine, _, node in self._joined.values():
+            for task in self.swarm.on(node) if machine.id else ():
+                for name, size in mounts(task):
+                    if volume := disks.called(name, size):
+                        found[volume] = machine.id
+        return found
 
     def _service(self, name: str) -> Object:
         found = self.swarm.find(self.swarm.services, name)

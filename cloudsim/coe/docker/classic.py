@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from cloudsim.clock import Clock
 from cloudsim.coe.bay import MIB, Bay, Machine, Source
+from cloudsim.coe.disks import REXRAY
 from cloudsim.coe.docker.api import path_of
 from cloudsim.coe.docker.replies import Object, Refused, read
 from cloudsim.coe.wire import Reply, Request, as_json, as_text
@@ -41,6 +42,8 @@ class Container:
     labels: dict[str, str]
     image: str
     running: bool = True
+    volumes: tuple[str, ...] = ()
+    """Names of REX-Ray's."""
     id: str = field(default_factory=lambda: secrets.token_hex(32))
 
 
@@ -156,7 +159,12 @@ class ClassicBay(Bay):
 
     @override
     def reconcile(self) -> None:
-        """Nothing comes to rest by itself."""
+        """Nothing comes to rest by itself, but that volumes are where their containers run."""
+        disks = self.disks
+        if disks is not None:
+            named = ((name, one) for one in self._containers.values() if one.running for name in one.volumes)
+            found = ((disks.called(name), self._engines[one.engine].machine.id) for name, one in named)
+            disks.hold({volume: server for volume, server in found if volume and server})
 
     def _start(self, container: Container) -> Container:
         if any(one.name == container.name for one in self._containers.values()):
@@ -205,6 +213,8 @@ class ClassicBay(Bay):
                 return self._create(request)
             case "POST", ["containers", reference, ("start" | "stop" | "kill") as verb]:
                 return self._turn(self._find(reference), starts=verb == "start")
+            case "POST", ["volumes", "create"]:
+                return self._create_volume(read(request))
             case "DELETE", ["containers", reference]:
                 del self._containers[self._find(reference).id]
                 return Reply(204)
@@ -217,7 +227,15 @@ class ClassicBay(Bay):
         name = request.query.get("name") or secrets.token_hex(4)
         cpu, memory = int(host.get("CpuShares") or 0), int(host.get("Memory") or 0)
         made = Container(name, "", cpu, memory, body.get("Labels") or {}, body.get("Image", ""), running=False)
+        if host.get("VolumeDriver") == REXRAY:
+            made.volumes = tuple(one.partition(":")[0] for one in host.get("Binds") or ())
         return as_json({"Id": self._start(made).id, "Warnings": None}, 201)
+
+    def _create_volume(self, body: Object) -> Reply:
+        name, size = str(body.get("Name")), int((body.get("DriverOpts") or {}).get("size") or 0)
+        if self.disks is not None and body.get("Driver") == REXRAY:
+            self.disks.called(name, size)
+        return as_json({"Name": name, "Driver": body.get("Driver"), "Mountpoint": "", "Scope": "global"}, 201)
 
     def _find(self, reference: str) -> Container:
         for one in self._containers.values():

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Iterator
 
 from cloudsim.coe.bay import MIB, Machine
+from cloudsim.coe.disks import REXRAY
 from cloudsim.coe.docker.replies import Object
 
 NANO = 1_000_000_000
@@ -22,6 +23,7 @@ class Swarm:
         self.nodes: dict[str, Object] = {}
         self.services: dict[str, Object] = {}
         self.tasks: dict[str, Object] = {}
+        self.networks: dict[str, Object] = {}
 
     def made(self, facts: Object) -> Object:
         """A new object with id, version and times."""
@@ -91,3 +93,11 @@ def asks(task: Object) -> tuple[int, int]:
     """Billionths of cores, and bytes, that it reserves."""
     found = ((task["Spec"].get("Resources") or {}).get("Reservations")) or {}
     return int(found.get("NanoCPUs") or 0), int(found.get("MemoryBytes") or 0)
+
+
+def mounts(task: Object) -> Iterator[tuple[str, int]]:
+    """Name, and GB when they are said, of the volumes of REX-Ray's that a task mounts."""
+    for mount in (task["Spec"].get("ContainerSpec") or {}).get("Mounts") or ():
+        driver = (mount.get("VolumeOptions") or {}).get("DriverConfig") or {}
+        if mount.get("Type") == "volume" and driver.get("Name") == REXRAY:
+            yield str(mount["Source"]), int((driver.get("Options") or {}).get("size") or 0)

@@ -5,10 +5,20 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from cloudsim.coe.kubernetes import authorization, disruption, health, nodes, patching, pods, selectors
+from cloudsim.coe.kubernetes import (
+    authorization,
+    disruption,
+    health,
+    nodes,
+    patching,
+    pods,
+    selectors,
+    services,
+    tables,
+)
 from cloudsim.coe.kubernetes.authorization import Asked
 from cloudsim.coe.kubernetes.kinds import RESOURCES, WORKLOADS, Resource, is_served
 from cloudsim.coe.kubernetes.objects import copied, labels_of
@@ -23,6 +33,8 @@ _FIRST_EVICTION: Final = (1, 4)
 _FIRST_PAGES: Final = (1, 9)
 _OLDEST_KEPT: Final = 1000
 """Revisions for which a list can be continued; real ones keep five minutes."""
+_WATCHED: Final = 5.0
+"""Simulated seconds until a watch has ended; it tells nothing meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +71,8 @@ def _respond(bay: KubernetesBay, request: Request) -> Reply:
     resource = f"{target.resource.name}/{target.sub}" if target.sub else target.resource.name
     authorization.allow(request.caller, Asked(verb, resource, target.group, target.namespace, target.name), bay.release)
     if request.query.get("watch") in ("true", "1"):
-        raise bad_request("watching is not played here")
+        told = "too old resource version"  # so that who watches lists anew, now and then
+        return replace(Refused(410, "Expired", told).reply(), after=_WATCHED)
     if target.sub:
         return _sub(bay, request, target)
     found = _DOES.get(verb)
@@ -126,7 +139,10 @@ def _read(request: Request) -> Object:
 
 
 def _get(bay: KubernetesBay, request: Request, target: Target) -> Reply:
-    return _one(bay, _find(bay, target), target)
+    found = _find(bay, target)
+    if tables.wanted(bay, request.headers.get("accept", "")):
+        return as_json(tables.table(bay, target.resource.name, {}, [_shown(bay, found, target)]))
+    return _one(bay, found, target)
 
 
 def _list(bay: KubernetesBay, request: Request, target: Target) -> Reply:
@@ -138,6 +154,9 @@ def _list(bay: KubernetesBay, request: Request, target: Target) -> Reply:
         and selectors.by_fields(query.get("fieldSelector", ""), target.resource.name, one)
     ]
     page, meta = _page(bay, found, request)
+    if tables.wanted(bay, request.headers.get("accept", "")):
+        shown = [_shown(bay, one, target, single=False) for one in page]
+        return as_json(tables.table(bay, target.resource.name, meta, shown))
     body = {"kind": f"{target.resource.kind}List", "apiVersion": target.group_version}
     return as_json(body | {"metadata": meta, "items": [_shown(bay, one, target, single=False) for one in page]})
 
@@ -191,6 +210,8 @@ def _create(bay: KubernetesBay, request: Request, target: Target) -> Reply:
     _check(target, body)
     if resource == "pods":
         return _one(bay, pods.make(bay, namespace, body), target, 201)
+    if resource == "services":
+        services.complete(bay, body)
     body.setdefault("status", {})
     if "template" in body.get("spec", {}) and resource != "daemonsets":
         body["spec"].setdefault("replicas", 1)

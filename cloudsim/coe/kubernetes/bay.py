@@ -10,7 +10,8 @@ from typing_extensions import override
 
 from cloudsim.clock import Clock
 from cloudsim.coe.bay import Bay, Machine, Source
-from cloudsim.coe.kubernetes import api, controllers, nodes, pods
+from cloudsim.coe.disks import Disks
+from cloudsim.coe.kubernetes import api, controllers, nodes, pods, volumes
 from cloudsim.coe.kubernetes.kinds import RESOURCES, version_of
 from cloudsim.coe.kubernetes.objects import Objects, condition, labels_of, owner_of, set_condition
 from cloudsim.coe.kubernetes.replies import Object
@@ -206,6 +207,12 @@ class KubernetesBay(Bay):
     # ---- for this package ----
 
     @override
+    def give(self, disks: Disks, bay: str) -> None:
+        super().give(disks, bay)
+        if RESOURCES["storageclasses"].group_version(self.release):
+            volumes.storage_class(self)
+
+    @override
     def machines_are(self, machines: dict[str, Machine]) -> None:
         """Nodes join when their machine is first seen, well or not (it was well once, since it is there); later its
         states are followed."""
@@ -240,6 +247,8 @@ class KubernetesBay(Bay):
                 nodes.mark_closed(self, node)
             controllers.run(self)
             self._settled = self.objects.revision
+        if self.disks is not None:
+            self.disks.hold(volumes.attached(self))
 
     def hears(self, node: str) -> bool:
         """Whether a node's kubelet answers."""
@@ -253,6 +262,10 @@ class KubernetesBay(Bay):
     def address_of(self, node: str) -> str:
         """The machine's address."""
         return self._heard[node][0].address if node in self._heard else ""
+
+    def server_of(self, node: str) -> str:
+        """The id of the machine's server."""
+        return self._heard[node][0].id if node in self._heard else ""
 
     def last_heard(self, node: str) -> str:
         """When its kubelet last spoke; leases tell the same."""

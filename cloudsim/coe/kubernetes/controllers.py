@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
-from cloudsim.coe.kubernetes import disruption, pods, scheduling
+from cloudsim.coe.kubernetes import disruption, pods, scheduling, volumes
 from cloudsim.coe.kubernetes.kinds import WORKLOADS
 from cloudsim.coe.kubernetes.objects import Objects, copied, owner_of, owner_uid, set_condition
 from cloudsim.coe.kubernetes.replies import Object
@@ -32,6 +32,7 @@ def run(bay: KubernetesBay) -> None:
             _stateful(bay, owner)
         for owner in bay.objects.all("daemonsets"):
             _everywhere(bay, owner)
+        volumes.bind(bay)
         _schedule(bay)
         if bay.objects.revision == before:
             break
@@ -83,7 +84,10 @@ def _deployment(bay: KubernetesBay, deployment: Object) -> None:
         found["spec"]["replicas"] = spec["replicas"]
         objects.touch(found)
     counts = {key: found["status"].get(key, 0) for key in ("replicas", "readyReplicas", "availableReplicas")}
+    counts["updatedReplicas"] = counts["replicas"]
     objects.status(deployment, observedGeneration=deployment["metadata"]["generation"], **counts)
+    serves = counts["availableReplicas"] >= spec["replicas"]
+    set_condition(objects, deployment, "Available", "True" if serves else "False")
 
 
 def _replica_set(bay: KubernetesBay, deployment: Object, name: str, digest: str) -> Object:
@@ -159,7 +163,8 @@ def _schedule(bay: KubernetesBay) -> None:
         return
     places = scheduling.rooms(objects.all("nodes"), objects.all("pods"))
     for pod in waiting:
-        room, why = scheduling.place(pod, places, bay.release)
+        unbound = volumes.waits(bay, pod)
+        room, why = (None, volumes.UNBOUND) if unbound else scheduling.place(pod, places, bay.release)
         if room is not None:
             room.take(pod)
             pods.bind(bay, pod, room.node["metadata"]["name"])

@@ -25,6 +25,8 @@ class Resource:
     kind: str
     served: tuple[Served, ...]
     namespaced: bool = True
+    short: tuple[str, ...] = ()
+    """What people write instead of the name."""
 
     def group_version(self, version: Version) -> str:
         """The newest in which that release serves it; the empty text: it does not."""
@@ -45,22 +47,28 @@ EVICTIONS: Final = (Served("policy/v1", (1, 22)), Served("policy/v1beta1", (1, 4
 RESOURCES: Final = {
     one.name: one
     for one in (
-        Resource("nodes", "Node", _CORE, namespaced=False),
-        Resource("namespaces", "Namespace", _CORE, namespaced=False),
-        Resource("pods", "Pod", _CORE),
-        Resource("services", "Service", _CORE),
+        Resource("nodes", "Node", _CORE, namespaced=False, short=("no",)),
+        Resource("namespaces", "Namespace", _CORE, namespaced=False, short=("ns",)),
+        Resource("pods", "Pod", _CORE, short=("po",)),
+        Resource("services", "Service", _CORE, short=("svc",)),
         Resource("secrets", "Secret", _CORE),
-        Resource("configmaps", "ConfigMap", _CORE),
+        Resource("configmaps", "ConfigMap", _CORE, short=("cm",)),
+        Resource("persistentvolumes", "PersistentVolume", _CORE, namespaced=False, short=("pv",)),
+        Resource("persistentvolumeclaims", "PersistentVolumeClaim", _CORE, short=("pvc",)),
+        Resource(
+            "storageclasses", "StorageClass", (Served("storage.k8s.io/v1", (1, 6)),), namespaced=False, short=("sc",)
+        ),
         Resource("events", "Event", _CORE),
-        Resource("replicationcontrollers", "ReplicationController", _CORE),
-        Resource("deployments", "Deployment", _WORKLOADS),
-        Resource("replicasets", "ReplicaSet", _WORKLOADS),
+        Resource("replicationcontrollers", "ReplicationController", _CORE, short=("rc",)),
+        Resource("deployments", "Deployment", _WORKLOADS, short=("deploy",)),
+        Resource("replicasets", "ReplicaSet", _WORKLOADS, short=("rs",)),
         Resource("daemonsets", "DaemonSet", (*_WORKLOADS[:2], Served("extensions/v1beta1", (1, 1), (1, 15)))),
         Resource("statefulsets", "StatefulSet", (*_WORKLOADS[:2], Served("apps/v1beta1", (1, 5), (1, 15)))),
         Resource(
             "poddisruptionbudgets",
             "PodDisruptionBudget",
             (Served("policy/v1", (1, 21)), Served("policy/v1beta1", (1, 5), (1, 24))),
+            short=("pdb",),
         ),
         Resource(
             "leases",

@@ -10,8 +10,9 @@ from typing_extensions import override
 
 from cloudsim.clock import Clock
 from cloudsim.coe.bay import Bay, Machine, Source
+from cloudsim.coe.disks import Disks
 from cloudsim.coe.mesos import marathon, master, scheduling
-from cloudsim.coe.mesos.cluster import Agent, App, Cluster, Object, Task
+from cloudsim.coe.mesos.cluster import Agent, App, Cluster, Object, Task, volumes
 from cloudsim.coe.wire import Answer, Handler, Reply, Request
 
 
@@ -221,3 +222,15 @@ class MesosBay(Bay):
         if waits or self.cluster.changes != self._settled:
             scheduling.run(self)
             self._settled = self.cluster.changes
+        if self.disks is not None:
+            self.disks.hold(self._mounted(self.disks))
+
+    def _mounted(self, disks: Disks) -> dict[str, str]:
+        """Which volumes of REX-Ray's tasks want at which server."""
+        found: dict[str, str] = {}
+        for task in self.cluster.tasks.values():
+            server = self.cluster.agents[task.agent].machine.id
+            for name in volumes(self.cluster.apps[task.app]) if task.app in self.cluster.apps and server else ():
+                if volume := disks.called(name):
+                    found[volume] = server
+        return found

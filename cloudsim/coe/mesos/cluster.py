@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from cloudsim.coe.bay import Machine
+from cloudsim.coe.disks import REXRAY
 
 Object = dict[str, Any]
 MachineId = tuple[str, str]
@@ -120,3 +121,11 @@ class Cluster:
         """Cores and MiB."""
         found = [*self.on(agent)]
         return sum(one.cpus for one in found), sum(one.mem for one in found)
+
+
+def volumes(app: App) -> Iterator[str]:
+    """Names of the volumes of REX-Ray's that an app's containers mount."""
+    docker = (app.spec.get("container") or {}).get("docker") or {}
+    told = [(one.get("key"), str(one.get("value", ""))) for one in docker.get("parameters") or ()]
+    if ("volume-driver", REXRAY) in told:
+        yield from (value.partition(":")[0] for key, value in told if key == "volume")

@@ -106,6 +106,42 @@ def servers(talk: Talk) -> None:
     talk.ask("DELETE", f"{V}/servers/{server}")
 
 
+def actions(talk: Talk) -> None:
+    """A server that is restarted, Nova's record of it, and that its port stays as long as it does."""
+    net = _network(talk)
+    server = talk.ask("POST", f"{V}/servers", _server(talk, net, "rec-node-0")).body["server"]["id"]
+    talk.remove(f"{V}/servers/{server}", gone=True)
+    here, rests = f"{V}/servers/{server}", {"server.OS-EXT-STS:task_state": None}
+    act, record = f"{here}/action", f"{here}/os-instance-actions"
+    hard, soft = {"reboot": {"type": "HARD"}}, {"reboot": {"type": "SOFT"}}
+    talk.ask("GET", here, until={"server.status": "ACTIVE"})
+    port = talk.ask("GET", f"/v2.0/ports?device_id={server}", service="network").body["ports"][0]["id"]
+    talk.ask("DELETE", f"/v2.0/ports/{port}", service="network")
+    talk.ask("GET", record)
+    talk.ask("POST", act, hard)
+    talk.ask("GET", here, until={"server.status": "ACTIVE", **rests})
+    talk.ask("GET", record)
+    talk.ask("POST", act, soft)
+    talk.ask("GET", here, until={"server.status": "ACTIVE", **rests})
+    for who in ("reader", "other"):
+        talk.ask("GET", record, who=who)
+        talk.ask("POST", act, hard, who=who)
+    wrong: tuple[Json, ...] = ({"reboot": {"type": "WARM"}}, {"reboot": {}}, {"reboot": "HARD"}, {"nonsense": {}}, {})
+    for body in wrong:
+        talk.ask("POST", act, body)
+    talk.ask("POST", act, {"os-stop": None})
+    talk.ask("GET", here, until={"server.status": "SHUTOFF", **rests})
+    talk.ask("POST", act, soft)
+    talk.ask("POST", act, hard)
+    talk.ask("GET", here, until={"server.status": "ACTIVE", **rests})
+    talk.ask("GET", record)
+    talk.ask("DELETE", here)
+    talk.ask("GET", here, until={"status": 404})
+    talk.ask("GET", record)
+    talk.ask("POST", act, hard)
+    talk.ask("GET", f"{V}/servers/{NOBODY}/os-instance-actions")
+
+
 def refusals(talk: Talk) -> None:
     """Servers that Nova does not begin to make."""
     net = _network(talk)
@@ -174,6 +210,7 @@ CONVERSATIONS: Final = {
     "flavors": flavors,
     "keypairs": keypairs,
     "servers": servers,
+    "actions": actions,
     "refusals": refusals,
     "groups": groups,
     "quotas": quotas,

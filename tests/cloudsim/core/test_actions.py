@@ -38,7 +38,7 @@ async def test_what_is_no_reboot_or_cannot_be_one_is_refused(
     hard = {"reboot": {"type": "HARD"}}
     assert (await client.post(path, json=hard, headers=headers)).status_code == 409, "it is still being built"
     await world.clock.advance(60)
-    assert (await client.post(path, json={"os-stop": None}, headers=headers)).status_code == 400
+    assert (await client.post(path, json={"os-start": None}, headers=headers)).status_code == 400
     assert (await client.post(path, json=hard, headers=stranger)).status_code == 404
     world.store.update(server, status="SHELVED_OFFLOADED")
     assert (await client.post(path, json=hard, headers=headers)).status_code == 409
