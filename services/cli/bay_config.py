@@ -14,10 +14,10 @@ from enum import StrEnum
 from pathlib import Path
 
 from services.cli.kubeconfig import Kubeconfig
+from services.cli.problems import Problem
 from shared.client.api import JeroboamClient
 from shared.contracts.http.bays import BayFull
 from shared.domain import client_profiles
-from shared.domain.errors import JeroboamError
 from shared.pki_client.chain import ChainError, verify_chain
 from shared.pki_client.describe import describe
 from shared.pki_client.request import KeyKind, new_key_and_csr
@@ -29,12 +29,8 @@ _DOCKER = "docker info"
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----\n?", re.DOTALL)
 
 
-class NoConfig(JeroboamError):
+class NoConfig(Problem):
     """There is nothing to be configured; the message says why, `advice` what to do."""
-
-    def __init__(self, cause: str, advice: str) -> None:
-        super().__init__(cause)
-        self.advice = advice
 
 
 class Profile(StrEnum):

@@ -10,9 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from services.cli.process import Trouble
-from shared.db import migrate
-from shared.db.roles import SERVICE_ROLES
+from services.cli.problems import Trouble
 
 app = typer.Typer(help="The database's schema.", no_args_is_help=True)
 
@@ -33,6 +31,8 @@ def upgrade(database_url: Dsn) -> None:
 
     The services' roles get the passwords in JEROBOAM_DB_PASSWORD_API, _PROVISIONER, _CERTS and _SCALER, where given.
     """
+    from shared.db import migrate  # noqa: PLC0415 - half a second, which no other command has to pay
+
     with _in_words("Upgrade the database"):
         migrate.upgrade(database_url, _passwords())
         _show(database_url)
@@ -50,11 +50,15 @@ def current(database_url: Dsn) -> None:
 @app.command()
 def check(database_url: Dsn) -> None:
     """Compare the tables of the code with those of the database; a difference is an error."""
+    from shared.db import migrate  # noqa: PLC0415
+
     with _in_words("Compare the database with the code"):
         migrate.check(database_url)
 
 
 def _passwords() -> dict[str, str]:
+    from shared.db.roles import SERVICE_ROLES  # noqa: PLC0415
+
     named = {role: os.environ.get(f"JEROBOAM_DB_PASSWORD_{role.removeprefix('jb_').upper()}") for role in SERVICE_ROLES}
     return {role: password for role, password in named.items() if password}
 
@@ -71,6 +75,8 @@ def _in_words(step: str) -> Iterator[None]:
 
 
 def _show(database_url: str) -> bool:
+    from shared.db import migrate  # noqa: PLC0415
+
     here, newest = migrate.current(database_url)
     Console(highlight=False).print(f"database: {here or 'empty'}   newest: {newest}")
     return here == newest

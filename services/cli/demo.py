@@ -12,7 +12,8 @@ import typer
 from pydantic import SecretStr
 from rich.console import Console
 
-from services.cli.process import Trouble, explain, run
+from services.cli.problems import Trouble
+from services.cli.process import explain, run
 from services.cli.programs import HOST
 from services.cli.stack import BusKind, LocalStack
 from services.cli.story import Story

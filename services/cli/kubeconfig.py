@@ -15,18 +15,14 @@ from pathlib import Path
 import yaml
 
 from services.cli.files import make_folder, put
+from services.cli.problems import Problem
 from services.cli.workspace import write_private
-from shared.domain.errors import JeroboamError
 
 Entry = dict[str, object]
 
 
-class NotMerged(JeroboamError):
+class NotMerged(Problem):
     """The file stays as it is; the message says why, `advice` what helps."""
-
-    def __init__(self, cause: str, advice: str) -> None:
-        super().__init__(cause)
-        self.advice = advice
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,9 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Coroutine
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from rich.console import Console
-from rich.markup import escape
-
+from services.cli.problems import Trouble
 from services.cli.story import StoryFailed
 from services.cli.supervisor import ProgramFailed
 from services.cli.workspace import WorkspaceBusy
@@ -40,21 +37,6 @@ def run(work: Coroutine[Any, Any, _T]) -> _T:
         return asyncio.run(guarded())
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None
-
-
-@dataclass(frozen=True)
-class Trouble:
-    """A failure for people: where, why, and what to do."""
-
-    step: str
-    cause: str
-    advice: str
-
-    def show(self, console: Console) -> None:
-        """Three labelled paragraphs."""
-        console.print(f"\n[bold red]Failed:[/] {escape(self.step)}")
-        console.print(f"[bold]Cause:[/] {escape(self.cause)}", soft_wrap=True)
-        console.print(f"[bold]What to do:[/] {escape(self.advice)}", soft_wrap=True)
 
 
 def explain(error: Exception, step: str, logs: object) -> Trouble:

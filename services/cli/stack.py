@@ -26,7 +26,6 @@ from services.cli.supervisor import Program, Supervisor, http_answers
 from services.cli.workspace import Secrets, Workspace
 from shared.client.api import JeroboamClient
 from shared.client.login import Credentials
-from shared.db import migrate
 from shared.runtime.egress import EgressPolicy
 from shared.runtime.ports import free_port
 from shared.runtime.postgres import EmbeddedPostgres
@@ -102,6 +101,8 @@ class LocalStack:
         Raises:
             WorkspaceBusy, PostgresUnavailable, ProgramFailed: why it cannot.
         """
+        from shared.db import migrate  # noqa: PLC0415 - half a second, which commands without a stack need not pay
+
         try:
             self._cleanup.enter_context(self.workspace.hold())
             keys = self.workspace.make_secrets()
@@ -135,8 +136,8 @@ class LocalStack:
         return as_role(self._admin_dsn, role, self._passwords.get(role))
 
     def client(self, user: str) -> JeroboamClient:
-        """A client of the public API as one of `PROJECT_OF`; a context manager."""
-        credentials = Credentials(username=user, password=SecretStr(user), project=PROJECT_OF[user])
+        """A client of the public API as one of `PROJECT_OF` or a newcomer of the simulated cloud; a context manager."""
+        credentials = Credentials(username=user, password=SecretStr(user), project=PROJECT_OF.get(user, user))
         return JeroboamClient.connect(self.keystone_url, credentials, api_url=self.api_url, egress=LOOPBACK)
 
     def _start_postgres(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Mapping
 from contextlib import suppress
@@ -14,12 +15,16 @@ from rich.panel import Panel
 
 from services.cli.access import write_access
 from services.cli.demo import AmqpUrl, DatabaseUrl, Root, Speed
+from services.cli.engines import Engines
 from services.cli.process import explain, run
 from services.cli.stack import LocalStack
 from shared.runtime.ports import is_free
 
 API_PORT, CLOUD_PORT = 9511, 9510
 """Preferred ports: the API's is the one that Magnum's clients know; a free one is taken when they are in use."""
+
+LOOK = 0.5
+"""Seconds from one look to the next, whether there are bays whose API is to be played."""
 
 PASSED_ON = ("JEROBOAM_POLICY_FILE", "JEROBOAM_BUSY", "JEROBOAM_LOG_LEVEL")
 """Settings of the caller's that the services get; all others are the stack's own."""
@@ -68,11 +73,17 @@ def passed_on(environment: Mapping[str, str]) -> dict[str, str]:
 
 async def _keep(stack: LocalStack, console: Console) -> None:
     console.print("Starting Postgres, the simulated cloud and the four services …")
-    async with stack:
+    async with stack, stack.client("demo") as demo, stack.client("alt") as alt:
         folder = stack.workspace.root
         write_access(folder, stack.keystone_url, api=stack.api_url, control=stack.control_url)
         console.print(Panel.fit(_words(stack, folder), title="Jeroboam is running"))
-        raise await stack.supervisor.failure()
+        players = [asyncio.create_task(Engines(one, stack.control_url).keep(LOOK)) for one in (demo, alt)]
+        try:
+            raise await stack.supervisor.failure()
+        finally:
+            for player in players:
+                player.cancel()
+            await asyncio.gather(*players, return_exceptions=True)
 
 
 def _words(stack: LocalStack, folder: Path) -> str:

@@ -45,7 +45,7 @@ class View:
     @contextmanager
     def showing(self) -> Iterator[None]:
         """The live picture, for as long as the body runs; nothing at all where there is no terminal."""
-        if not self.console.is_terminal:
+        if not self.console.is_terminal or self.console.is_dumb_terminal:
             yield
             return
         with Live(console=self.console, refresh_per_second=8, transient=True, get_renderable=self._picture) as live:
@@ -63,7 +63,14 @@ class View:
         self._told.clear()
         if self._live is None:
             self.console.print(f"[bold]{escape(title)}[/]")
-        yield stage
+        try:
+            yield stage
+        except BaseException:
+            if self._live is not None:  # the picture goes, and what was done is to be read beside the reason
+                self.console.print(f"[bold]{escape(title)}[/]")
+                for step in stage.steps:
+                    self.console.print(f"  {step_line(step)}", soft_wrap=True)
+            raise
         stage.seconds = time.monotonic() - stage.started
         sign = _SIGNS["done"]
         if self._live is None:
@@ -79,7 +86,7 @@ class View:
         for step in operation.steps:
             if step.state in {"done", "failed"} and step.name not in self._told:
                 self._told.add(step.name)
-                self.console.print(f"  {_line(step)}", soft_wrap=True)
+                self.console.print(f"  {step_line(step)}", soft_wrap=True)
 
     def resources(self, resources: Sequence[StackResource]) -> None:
         """The newest word on the Heat resources of the current stage."""
@@ -109,20 +116,21 @@ class View:
         stage = self.stages[-1]
         elapsed = f"[dim]{time.monotonic() - stage.started:.1f} s[/]"
         parts: list[RenderableType] = [Spinner("dots", f"[bold]{escape(stage.title)}[/] {elapsed}")]
-        parts += [Padding(_line(step), (0, 0, 0, 2)) for step in stage.steps]
+        parts += [Padding(step_line(step), (0, 0, 0, 2)) for step in stage.steps]
         if stage.resources:
             parts.append(Padding(_resource_table(stage.resources), (0, 0, 0, 2)))
         return Group(*parts)
 
 
-def duration(step: OperationStepOut) -> float | None:
-    """Seconds from a step's start to its end, None while it has not ended."""
+def duration(step: OperationStepOut | OperationOut) -> float | None:
+    """Seconds from its start to its end, None while it has not ended."""
     if step.started_at is None or step.finished_at is None:
         return None
     return (datetime.fromisoformat(step.finished_at) - datetime.fromisoformat(step.started_at)).total_seconds()
 
 
-def _line(step: OperationStepOut) -> str:
+def step_line(step: OperationStepOut) -> str:
+    """A step in a line, with rich's markup."""
     seconds = duration(step)
     took = "" if seconds is None else f" [dim]{seconds:.1f} s[/]"
     again = f" [yellow]attempt {step.attempt}[/]" if step.attempt > 1 and step.state == "failed" else ""

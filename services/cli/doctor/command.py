@@ -12,7 +12,6 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from services.cli.doctor.examine import examine
 from services.cli.doctor.findings import Finding, Level
 from services.cli.doctor.settings import SERVICES, DoctorSettings, read_env_file
 from services.cli.process import run
@@ -69,6 +68,8 @@ def doctor(
 async def _examined(
     settings: DoctorSettings, services: Collection[str], project: str | None, make_stack: bool, console: Console | None
 ) -> list[Finding]:
+    from services.cli.doctor.examine import examine  # noqa: PLC0415 - half a second, which only this command pays
+
     found = []
     async for one in examine(settings, services, project, make_stack=make_stack):
         found.append(one)

@@ -1,8 +1,7 @@
-"""`jeroboam bay`: commands for who uses bays. They speak to the public API as the `openstack` command would."""
+"""`jeroboam bay config`: files and variables for the clients of a bay's engine."""
 
 from __future__ import annotations
 
-import getpass
 import os
 import shlex
 import sys
@@ -31,50 +30,25 @@ from services.cli.bay_config import (
     planned,
     planned_etcd,
 )  # fmt: skip
+from services.cli.cloud import Cloud, Endpoint, ask
 from services.cli.files import make_folder, put
-from services.cli.kubeconfig import Kubeconfig, NotMerged, usual_file
-from services.cli.process import Trouble, run
+from services.cli.kubeconfig import Kubeconfig, usual_file
 from services.cli.shells import Shell, assignments, evaluated, shell_of
 from shared.client.api import JeroboamClient
-from shared.domain.errors import CloudError, InvalidInput, JeroboamError
-from shared.openstack.auth import PersonAuth
+from shared.domain.errors import JeroboamError
 from shared.pki_client.describe import describe
-from shared.runtime.egress import EgressPolicy
 
-app = typer.Typer(help="Use bays.", no_args_is_help=True)
-
-_LOGIN: Final = "Name a cloud of your clouds.yaml with --os-cloud, or source your project's openrc file first."
-_BY_STATUS: Final[Mapping[int | None, str]] = {
+_ADVICE: Final[Mapping[int | None, str]] = {
     400: "Do what the answer says; a certificate needs a bay that is ready and has TLS.",
-    401: f"The API does not take Keystone's token: are both of the same cloud? {_LOGIN}",
     403: "Who made the bay, and administrators, get certificates for it. Ask one of them for a reader's: "
     "jeroboam bay config NAME --profile reader",
-    404: "Look at the name and the project: openstack coe cluster list shows the bays of this one.",
-    409: "Several bays have this name: say the uuid instead. openstack coe cluster list shows it.",
-    429: "You asked very often. Wait a minute, then run this again.",
+    404: "Look at the name and the project: jeroboam bay list (or openstack coe cluster list) shows what it has.",
     503: "The service cannot sign just now. Run this again in some seconds.",
-    None: "Look at the address: --endpoint names another one than the catalog's, OS_AUTH_URL is Keystone's.",
 }
 
-Cloud = Annotated[
-    str | None, typer.Option("--os-cloud", metavar="CLOUD", envvar="OS_CLOUD", help="A cloud in your clouds.yaml.")
-]
-Endpoint = Annotated[
-    str | None,
-    typer.Option(
-        metavar="URL",
-        envvar="JEROBOAM_API",
-        help="Where the API is, with or without /v1; else the catalog says (container-infra).",
-    ),
-]
 Hours = Annotated[
     int | None, typer.Option(min=1, help="How long the certificate is good; else as long as the operator lets it.")
 ]
-
-
-@app.callback()
-def bays() -> None:
-    """Use bays. Who you are comes from clouds.yaml or the OS_… variables, as for the openstack command."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +64,6 @@ class _Target:
     shell: Shell
 
 
-@app.command()
 def config(
     name: Annotated[str, typer.Argument(help="The bay, by name or uuid.")],
     folder: Annotated[
@@ -130,43 +103,23 @@ def config(
     console = Console(highlight=False, stderr=True, soft_wrap=True)
     target = _Target(folder, merge, force, pem, etcd, variables, shell or shell_of(os.environ.get("SHELL")))
     wanted = Wanted(name, profile, hours, "etcd" if etcd else None)
-    try:
-        run(_configure(_client(os_cloud, endpoint), wanted, target, console))
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
-    except (JeroboamError, OSError) as error:
-        _trouble(error, f"Configure clients of the bay {name}").show(console)
-        raise typer.Exit(1) from None
-
-
-def _client(os_cloud: str | None, endpoint: str | None) -> JeroboamClient:
-    egress = EgressPolicy()
-    try:
-        person = PersonAuth(os_cloud, egress, ask_password=_ask if sys.stdin.isatty() else None)
-    except InvalidInput as error:
-        raise NoConfig(error.message, _LOGIN) from None
-    api_url = endpoint and (endpoint.rstrip("/").removesuffix("/v1") + "/v1")
-    return JeroboamClient.of_person(person, egress, api_url=api_url or None)
-
-
-def _ask(prompt: str | None = None) -> str:
-    return getpass.getpass(prompt or "Password: ", stream=sys.stderr)
+    step = f"Configure clients of the bay {name}"
+    ask(step, os_cloud, endpoint, lambda client: _configure(client, wanted, target, console), name=name, advice=_ADVICE)
 
 
 async def _configure(client: JeroboamClient, wanted: Wanted, target: _Target, console: Console) -> None:
-    async with client:
-        door = await door_of(client, wanted.name)
-        _check(door, target)
-        usual = Path("~/.jeroboam") / door.name / ("etcd" if target.etcd else "")
-        folder = (target.folder or usual).expanduser().absolute()
-        names = () if target.merge else file_names(door, pem=target.pem, etcd=target.etcd)
-        paths = [folder / one for one in names]
-        if target.variables:
-            _again(door, paths, target, folder)
-            return
-        if not target.force:  # before anything is signed
-            _free(paths)
-        identity = await identity_of(client, wanted) if door.secured else None
+    door = await door_of(client, wanted.name)
+    _check(door, target)
+    usual = Path("~/.jeroboam") / door.name / ("etcd" if target.etcd else "")
+    folder = (target.folder or usual).expanduser().absolute()
+    names = () if target.merge else file_names(door, pem=target.pem, etcd=target.etcd)
+    paths = [folder / one for one in names]
+    if target.variables:
+        _again(door, paths, target, folder)
+        return
+    if not target.force:  # before anything is signed
+        _free(paths)
+    identity = await identity_of(client, wanted) if door.secured else None
     user = "reader" if wanted.profile is Profile.READER else "admin"
     if target.merge:
         _merged(door, identity, user, target, console)
@@ -255,21 +208,3 @@ def _ended(paths: list[Path]) -> datetime | None:
         if not facts.is_authority and facts.not_after < datetime.now(UTC):
             return facts.not_after
     return None
-
-
-def _trouble(error: Exception, step: str) -> Trouble:
-    match error:
-        case NoConfig() | NotMerged():
-            return Trouble(step, str(error), error.advice)
-        case CloudError():
-            return Trouble(step, error.message, _advice(error))
-        case OSError():
-            return Trouble(step, str(error), "Choose a folder with --dir that you may read and write.")
-        case _:
-            return Trouble(step, str(error), "Look at the name of the bay: openstack coe cluster list shows them.")
-
-
-def _advice(error: CloudError) -> str:
-    if error.service == "identity" and error.status is not None:
-        return f"Keystone does not take this name, password or project. {_LOGIN}"
-    return _BY_STATUS.get(error.status, "Run this again; if it goes on, tell the operator of this cloud.")

@@ -1,0 +1,1 @@
+"""`jeroboam bay`: the daily commands of who uses bays, over the public API as the `openstack` command."""
