@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check lint type layers format generate fuzz test-tempest test-kill test-nodes test-heat-matrix test-realcloud bench-signing bench-autoscale bench-autoscale-load new-driver wheel lock clean
+.PHONY: help demo up test check lint type layers format generate docs fuzz test-tempest test-kill test-nodes test-heat-matrix test-realcloud bench-signing bench-autoscale bench-autoscale-load new-driver wheel lock clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -43,6 +43,12 @@ generate: $(VENV)/dev  ## Redraw the documents that come from code
 	@$(BIN)/python -m scripts.generate_messages
 	@$(BIN)/python -m scripts.generate_settings
 	@$(BIN)/python -m scripts.generate_policy
+	@$(BIN)/python -m scripts.generate_api
+	@$(BIN)/python -m scripts.generate_events
+
+docs: $(VENV)/dev  ## The documentation as a site, in dist/docs; it loads nothing from the Internet
+	@NO_MKDOCS_2_WARNING=true $(BIN)/python -m mkdocs build --strict
+	@echo "Open dist/docs/index.html; with its search: $(BIN)/python -m http.server --bind 127.0.0.1 --directory dist/docs 8000"
 
 fuzz: $(VENV)/dev  ## 10,000 requests made from the OpenAPI document (about four minutes)
 	@JEROBOAM_FUZZ_CASES=10000 $(BIN)/python -m scripts.test fuzz
