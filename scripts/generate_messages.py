@@ -8,14 +8,27 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Final
 
+from pydantic import BaseModel
+
+from services.api.routers.shapes import schema_of
 from shared.bus.port import DELAY_STEPS, MAX_ATTEMPTS
 from shared.bus.topology import Names, topology
 from shared.contracts import MAX_BODY_BYTES, Message, registry
+from shared.contracts.http.bays import OperationOut
+from shared.contracts.http.events import GoneEvent, StatusEvent
 
 ROOT = Path(__file__).resolve().parents[1]
 PREFIX = "jeroboam"
 Json = dict[str, object]
+
+STREAM: Final[dict[str, tuple[type[BaseModel], str]]] = {
+    "status": (StatusEvent, "A line of the bay's history. The event's id is the line's number."),
+    "operation": (OperationOut, "An operation of the bay, whenever it or one of its steps has changed."),
+    "gone": (GoneEvent, "The bay was deleted; the stream ends."),
+}
+"""What the public stream of a bay's events sends."""
 
 
 def catalogue() -> str:
@@ -32,10 +45,11 @@ def asyncapi() -> str:
         "info": {
             "title": "Jeroboam's messages",
             "version": "1",
-            "description": "What the services tell one another. Generated from shared/contracts/registry.py.",
+            "description": "What the services tell one another, and the public stream of a bay's events. "
+            "Generated from shared/contracts/registry.py and shared/contracts/http/events.py.",
         },
         "defaultContentType": "application/json",
-        "channels": {channel: _channel(channel) for channel in ("messages", "replies")},
+        "channels": {channel: _channel(channel) for channel in ("messages", "replies")} | {"events": _stream()},
         "operations": _operations(),
         "components": {"messages": {_key(cls): _message(cls) for cls in registry.MESSAGES}},
     }
@@ -64,7 +78,7 @@ def _flow() -> str:
     for cls in registry.MESSAGES:
         lines += [f"    {cls.owner} -- {cls.name} --> {queue}" for queue in registry.queues_of(cls.name)]
         if cls.reply:
-            lines.append(f"    {cls.owner} -. {cls.name} .-> api")
+            lines.append(f'    {cls.owner} -. "{cls.name}" .-> api')  # unquoted, its dots would end the arrow
     return "\n".join([*lines, "```"])
 
 
@@ -147,8 +161,25 @@ def _channel(channel: str) -> Json:
     return {"address": address, "messages": messages}
 
 
+def _stream() -> Json:
+    """The events of one bay, over HTTP; see docs/reference/events.md."""
+    messages: Json = {
+        name: {
+            "name": name,
+            "summary": summary,
+            "contentType": "application/json",
+            "payload": schema_of(cls),
+        }
+        for name, (cls, summary) in STREAM.items()
+    }
+    parameters = {"bay": {"description": "the bay, by uuid or name"}}
+    return {"address": "/v1/bays/{bay}/events", "parameters": parameters, "messages": messages}
+
+
 def _operations() -> Json:
-    operations: Json = {}
+    operations: Json = {
+        "api.send.events": {"action": "send", "channel": {"$ref": "#/channels/events"}},
+    }
     for cls in registry.MESSAGES:
         channel = "replies" if cls.reply else "messages"
         operation: Json = {

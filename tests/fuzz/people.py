@@ -27,7 +27,7 @@ _ODD: Final = (
     "latest",
     "container-infra x",
 )
-_CLOSED: Final = ("/quotas", "/mservices")
+_CLOSED: Final = ("/quotas", "/mservices", "/dead_letters", "/v1/operations")
 _YOUNG: Final = ("/nodegroups", "/actions", "/credentials")
 _SIGNS: Final = string.ascii_letters + string.digits + string.punctuation + " "
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -33,8 +32,3 @@ async def killable(root: Path, bus: str) -> AsyncIterator[tuple[LocalStack, Path
     )
     async with stack:
         yield stack, points
-
-
-def everything() -> bool:
-    """Whether the long form was asked for (`make test-kill`)."""
-    return os.environ.get("JEROBOAM_KILL_ALL") == "1"

@@ -9,14 +9,13 @@ import pytest
 
 from shared.domain.operation import OperationKind
 from tests.e2e.healing import Patients, patients
-from tests.kill.conftest import everything, killable
-from tests.kill.points import relay_points, step_points
+from tests.kill.conftest import killable
+from tests.kill.points import BUSES, relay_points, step_points, struck_on
 from tests.support.jobs import control, reason, rows, settled
 from tests.support.wire import wires
 
 BAYS = 4
 """They share the deaths: one bay alone would wait for a lease again and again."""
-BUSES = ["postgres", "rabbitmq"]
 KIND = OperationKind.HEAL
 POINTS = [*step_points(KIND), *(point for point in relay_points(KIND) if not point.startswith("api:"))]
 RESUME_WITHIN = 180.0
@@ -25,7 +24,7 @@ RESUME_WITHIN = 180.0
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("bus", BUSES)
 async def test_a_healing_survives_death_at_every_point(bus: str, tmp_path: Path) -> None:
-    points = POINTS if everything() else POINTS[BUSES.index(bus) :: len(BUSES)]
+    points = struck_on(bus, POINTS)
     async with killable(tmp_path, bus) as (stack, armed), wires(stack, "demo") as (demo,):
         them = [await patients(stack, demo, 3) for _ in range(BAYS)]
         before = [await it.workers() for it in them]

@@ -15,8 +15,8 @@ from services.cli.stack import LocalStack
 from shared.client.api import JeroboamClient
 from shared.domain.errors import CloudError
 from shared.domain.operation import OperationKind
-from tests.kill.conftest import everything, killable
-from tests.kill.points import a_third, all_points, step_points
+from tests.kill.conftest import killable
+from tests.kill.points import BUSES, all_points, step_points, struck_on
 from tests.support.jobs import BAYMODEL, cloud_counts, control, patient, reason, rows, settled
 
 WAVE = 4
@@ -26,10 +26,10 @@ RESUME_WITHIN = 90.0
 """Seconds, the design's own figure; under the tests' time scale everything is well inside it."""
 
 
-@pytest.mark.parametrize("bus", ["rabbitmq", "postgres"])
+@pytest.mark.parametrize("bus", BUSES)
 async def test_every_operation_survives_a_kill_at_every_point(bus: str, tmp_path: Path) -> None:
     async with killable(tmp_path, bus) as (stack, points), stack.client("demo") as client:
-        run = _Run(stack, points, client, thorough=everything() or bus == "rabbitmq")
+        run = _Run(bus, stack, points, client)
         await run.prepare()
         await run.kind(OperationKind.CREATE)
         await run.kind(OperationKind.RESIZE)
@@ -37,10 +37,10 @@ async def test_every_operation_survives_a_kill_at_every_point(bus: str, tmp_path
         await run.nothing_is_left()
 
 
-@pytest.mark.parametrize("bus", ["rabbitmq", "postgres"])
+@pytest.mark.parametrize("bus", BUSES)
 async def test_a_delete_overtakes_at_every_point(bus: str, tmp_path: Path) -> None:
     async with killable(tmp_path, bus) as (stack, points), stack.client("demo") as client:
-        run = _Run(stack, points, client, thorough=everything() or bus == "rabbitmq")
+        run = _Run(bus, stack, points, client)
         await run.prepare()
         await run.overtaken(OperationKind.CREATE)
         await run.overtaken(OperationKind.RESIZE)
@@ -48,8 +48,8 @@ async def test_a_delete_overtakes_at_every_point(bus: str, tmp_path: Path) -> No
 
 
 class _Run:
-    def __init__(self, stack: LocalStack, points: Path, client: JeroboamClient, *, thorough: bool) -> None:
-        self.stack, self.points, self.client, self.thorough = stack, points, client, thorough
+    def __init__(self, bus: str, stack: LocalStack, points: Path, client: JeroboamClient) -> None:
+        self.bus, self.stack, self.points, self.client = bus, stack, points, client
         self.before: dict[str, int] = {}
         self.model = ""
         self.bays: list[str] = []
@@ -61,7 +61,7 @@ class _Run:
 
     async def kind(self, kind: OperationKind) -> None:
         """One wave of points after another, each with as many operations of this kind under way."""
-        for wave in _waves(self._chosen(all_points(kind))):
+        for wave in _waves(struck_on(self.bus, all_points(kind))):
             self._arm(wave)
             bays = await asyncio.gather(*(self._ask(kind, number) for number in range(len(wave))))
             ends = await asyncio.gather(*(settled(self.client, bay, seconds=RESUME_WITHIN) for bay in bays))
@@ -73,7 +73,7 @@ class _Run:
 
     async def overtaken(self, kind: OperationKind) -> None:
         """One bay for each armed point; its delete is sent as soon as a process has died there."""
-        for wave in _waves(self._chosen(step_points(kind))):
+        for wave in _waves(struck_on(self.bus, step_points(kind))):
             if kind is OperationKind.RESIZE:
                 self.bays = await asyncio.gather(*(self._create(i) for i in range(len(wave))))
                 ends = await asyncio.gather(*(settled(self.client, bay) for bay in self.bays))
@@ -110,9 +110,6 @@ class _Run:
                 self.stack, "SELECT name FROM cloud_credentials"
             ):
                 await asyncio.sleep(0.5)
-
-    def _chosen(self, points: list[str]) -> list[str]:
-        return points if self.thorough else a_third(points)
 
     def _arm(self, wave: list[str]) -> None:
         for point in wave:

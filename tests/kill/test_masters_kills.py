@@ -9,7 +9,7 @@ import pytest
 from shared.domain.operation import OperationKind
 from tests.e2e.masters import Masters, at_work
 from tests.kill.conftest import killable
-from tests.kill.points import GATEWAY, relay_points, step_points
+from tests.kill.points import BUSES, GATEWAY, relay_points, step_points, struck_on
 from tests.support.jobs import BAYMODEL, cloud_counts, patient, reason, rows, settled
 
 WITHIN = 90.0
@@ -18,8 +18,10 @@ POINTS = [*step_points(KIND), *relay_points(KIND), *GATEWAY]
 
 
 @pytest.mark.timeout(900)
-async def test_masters_change_one_at_a_time_through_every_death(tmp_path: Path) -> None:
-    async with killable(tmp_path, "postgres") as (stack, points), stack.client("demo") as client:
+@pytest.mark.parametrize("bus", BUSES)
+async def test_masters_change_one_at_a_time_through_every_death(bus: str, tmp_path: Path) -> None:
+    armed = struck_on(bus, POINTS)
+    async with killable(tmp_path, bus) as (stack, points), stack.client("demo") as client:
         model = await client.create_baymodel({**BAYMODEL, "master_lb_enabled": True})
         bay = await client.create_bay({"baymodel_id": model.uuid, "name": "m", "node_count": 1})
         assert await settled(client, bay) == "CREATE_COMPLETE"
@@ -28,8 +30,8 @@ async def test_masters_change_one_at_a_time_through_every_death(tmp_path: Path) 
         first = await masters.servers()
         async with at_work(masters):
             # As many deaths as one operation may meet in different steps, on the way up and on the way down.
-            for number, start in enumerate(range(0, len(POINTS), 3)):
-                wave, wanted = POINTS[start : start + 3], 3 if number % 2 == 0 else 1
+            for number, start in enumerate(range(0, len(armed), 3)):
+                wave, wanted = armed[start : start + 3], 3 if number % 2 == 0 else 1
                 for point in wave:
                     (points / point).touch()
                 await patient(masters.ask, wanted)

@@ -11,8 +11,8 @@ import pytest
 
 from services.cli.stack import LocalStack
 from shared.domain.operation import OperationKind
-from tests.kill.conftest import everything, killable
-from tests.kill.points import a_third, relay_points, step_points
+from tests.kill.conftest import killable
+from tests.kill.points import a_third, everything, relay_points, step_points
 from tests.support.jobs import cloud_counts, control, reason, rows, settled
 from tests.support.wire import Wire, wires
 

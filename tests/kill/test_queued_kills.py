@@ -10,8 +10,8 @@ import pytest
 
 from services.cli.stack import LocalStack
 from shared.domain.operation import OperationKind
-from tests.kill.conftest import everything, killable
-from tests.kill.points import all_points
+from tests.kill.conftest import killable
+from tests.kill.points import BUSES, all_points, struck_on
 from tests.support.jobs import control, patient, reason, rows, settled
 from tests.support.queues import standstill, workers_of
 from tests.support.wire import Wire, wires
@@ -19,15 +19,12 @@ from tests.support.wire import Wire, wires
 BAYS = 4
 """They share the deaths: one bay alone would wait for a lease nine times over."""
 
-BUSES = ["postgres", "rabbitmq"]
 RESUME_WITHIN = 90.0
 
 
 @pytest.mark.parametrize("bus", BUSES)
 async def test_the_last_wish_counts_whoever_dies_meanwhile(bus: str, tmp_path: Path) -> None:
-    points = all_points(OperationKind.RESIZE)
-    if not everything():  # each point on one of the two
-        points = points[BUSES.index(bus) :: len(BUSES)]
+    points = struck_on(bus, all_points(OperationKind.RESIZE))
     async with killable(tmp_path, bus) as (stack, armed), wires(stack, "demo") as (demo,):
         model = await demo.template()
         bays = [await demo.create(cluster_template_id=model, node_count=2) for _ in range(BAYS)]

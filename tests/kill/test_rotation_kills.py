@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -12,18 +13,21 @@ import pytest
 from shared.domain.operation import OperationKind
 from tests.e2e.nodes import PATIENCE, Node
 from tests.e2e.rotating import Scene, report, scene
-from tests.kill.points import ACCEPTANCE, GATEWAY, relay_points, step_points
+from tests.kill.points import ACCEPTANCE, BUSES, GATEWAY, relay_points, step_points, struck_on
 from tests.support.jobs import rows
+from tests.support.servers import rabbitmq_or_skip
 
 
 @pytest.mark.timeout(900)
-async def test_a_rotation_survives_death_at_every_point(tmp_path: Path) -> None:
+@pytest.mark.parametrize("bus", BUSES)
+async def test_a_rotation_survives_death_at_every_point(bus: str, tmp_path: Path) -> None:
     kind = OperationKind.ROTATE_CREDENTIALS
-    armed = [*step_points(kind), *relay_points(kind), *GATEWAY, *ACCEPTANCE]
+    armed = struck_on(bus, [*step_points(kind), *relay_points(kind), *GATEWAY, *ACCEPTANCE])
     points = tmp_path / "points"
     points.mkdir()
-    extra = {"JEROBOAM_SWEEP_MINUTES": "2"}
-    async with scene(tmp_path / "stack", failpoint_dir=points, restart=True, extra_environment=extra) as it:
+    amqp_url = rabbitmq_or_skip("kill") if bus == "rabbitmq" else None
+    more: dict[str, Any] = {"restart": True, "extra_environment": {"JEROBOAM_SWEEP_MINUTES": "2"}}
+    async with scene(tmp_path / "stack", bus=bus, amqp_url=amqp_url, failpoint_dir=points, **more) as it:
         bay, nodes = await it.bay(workers=1)
         for point in armed:
             (points / point).touch()

@@ -15,25 +15,28 @@ from shared.domain.errors import CloudError
 from shared.domain.operation import OperationKind
 from tests.e2e.engines import open_engine
 from tests.kill.conftest import killable
-from tests.kill.points import GATEWAY, relay_points, step_points
+from tests.kill.points import BUSES, GATEWAY, relay_points, step_points, struck_on
 from tests.support.jobs import control, reason, rows, settled
 from tests.support.wire import Wire, wires
 
 KIND = OperationKind.UPGRADE
 POINTS = [*step_points(KIND), *relay_points(KIND), *GATEWAY]
 BAYS = 2
-WAVES = 2
+AT_ONCE = 11
+"""Points armed for one upgrade; the long form has two."""
 WITHIN = 240.0
 
 
 @pytest.mark.timeout(900)
-async def test_an_upgrade_goes_on_through_every_death(tmp_path: Path) -> None:
-    async with killable(tmp_path, "postgres") as (stack, armed), wires(stack, "demo") as (demo,):
+@pytest.mark.parametrize("bus", BUSES)
+async def test_an_upgrade_goes_on_through_every_death(bus: str, tmp_path: Path) -> None:
+    points = struck_on(bus, POINTS)
+    async with killable(tmp_path, bus) as (stack, armed), wires(stack, "demo") as (demo,):
         models = [await demo.template(flavor_id=flavor) for flavor in ("m1.medium", "m1.small")]
         bays = await asyncio.gather(*(_bay(stack, demo) for _ in range(BAYS)))
-        for number in range(WAVES):
+        for number in range(-(-len(points) // AT_ONCE)):
             before = {bay: await _workers(stack, bay) for bay in bays}
-            wave = POINTS[number::WAVES]
+            wave = points[number :: -(-len(points) // AT_ONCE)]
             for point in wave:
                 (armed / point).touch()
             await asyncio.gather(*(_ask(demo, bay, models[number]) for bay in bays))
