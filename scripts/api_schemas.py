@@ -17,7 +17,9 @@ def kind(shape: Shape) -> str:
         return "[an error](README.md#refusals)" if name in _REFUSALS else f"[{name}](#{name.lower()})"
     limits = [words.format(shape[key]) for key, words in (*_BOUNDS, *_LENGTHS) if key in shape]
     if pattern := shape.get("pattern"):
-        limits.append(f"pattern `{pattern.replace('|', chr(92) + '|')}`")
+        # "](" would pass for a link in Markdown's readers that are simpler than they should be.
+        shown = "of `/openapi.json`" if "](" in pattern else f"`{pattern.replace('|', chr(92) + '|')}`"
+        limits.append(f"pattern {shown}")
     return ", ".join([_type(shape), *limits])
 
 

@@ -43,18 +43,22 @@ _EXAMPLES_CUT: Final = 2400
 
 @cache
 def document() -> Shape:
-    """What `/openapi.json` answers. Nothing is connected to for it."""
+    """What `/openapi.json` answers."""
+    answer: Shape = asked("/openapi.json").raise_for_status().json()
+    return answer
+
+
+def asked(path: str) -> httpx.Response:
+    """What the gateway answers to a GET of one of its pages that need neither token nor database."""
     settings = ApiSettings(
         database_url="postgresql://nobody@127.0.0.1/none", keystone_url="http://127.0.0.1/v3", service_password="none"
     )
-
     logging.configure("generate", "ERROR")
 
-    async def ask() -> Shape:
+    async def ask() -> httpx.Response:
         transport = httpx.ASGITransport(app=make_app(settings))
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:9511") as client:
-            answer: Shape = (await client.get("/openapi.json")).raise_for_status().json()
-            return answer
+            return await client.get(path)
 
     return asyncio.run(ask())
 

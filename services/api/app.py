@@ -23,6 +23,7 @@ from services.api.routers import (
     certificates,
     credentials,
     dead_letters,
+    docs,
     events,
     federations,
     leftovers,
@@ -60,13 +61,13 @@ def make_app(settings: ApiSettings) -> ASGIApp:
         summary="Container clusters for OpenStack, with Magnum's API v1",
         lifespan=lifespan,
         redirect_slashes=False,
+        docs_url=None,  # FastAPI's page has its scripts from the Internet; ours is routers/docs.py
         redoc_url=None,
-        swagger_ui_oauth2_redirect_url=None,
     )
     for module in (
         certificates,  # first, since routes are tried one after the other and signing is the hottest
         *(root, bays, events, scaling, baymodels, nodegroups, credentials),
-        *(quotas, stats, mservices, dead_letters, operations, federations, nodes, leftovers),
+        *(quotas, stats, mservices, dead_letters, operations, federations, nodes, leftovers, docs),
     ):
         app.include_router(module.router)
     app.add_exception_handler(JeroboamError, _rendered)

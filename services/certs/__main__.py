@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.certs.main import main
+from shared.runtime.start import run
 
 if __name__ == "__main__":
-    main()
+    run("services.certs.main")

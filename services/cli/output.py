@@ -94,7 +94,12 @@ def facts(pairs: Mapping[str, object]) -> Table:
 
 def plain_text(words: str) -> Text:
     """Somebody else's words: no markup is looked for in them, and they send the terminal no commands."""
-    return Text(words.translate(_CONTROLS))
+    return Text(harmless(words))
+
+
+def harmless(words: str) -> str:
+    """Somebody else's words without what a terminal would obey."""
+    return words.translate(_CONTROLS)
 
 
 def screen(*, stderr: bool = False) -> Console:

@@ -15,6 +15,7 @@ from rich.padding import Padding
 from rich.spinner import Spinner
 from rich.table import Table
 
+from services.cli.output import harmless
 from shared.contracts.http.bays import OperationOut, OperationStepOut
 from shared.openstack.stacks import StackResource
 
@@ -134,7 +135,7 @@ def step_line(step: OperationStepOut) -> str:
     seconds = duration(step)
     took = "" if seconds is None else f" [dim]{seconds:.1f} s[/]"
     again = f" [yellow]attempt {step.attempt}[/]" if step.attempt > 1 and step.state == "failed" else ""
-    note = f" [dim]{escape(step.note)}[/]" if step.note else ""
+    note = f" [dim]{escape(harmless(step.note))}[/]" if step.note else ""
     return f"{_SIGNS.get(step.state, '[cyan]▸[/]')} {escape(step.sentence)} [dim]({step.service})[/]{took}{again}{note}"
 
 

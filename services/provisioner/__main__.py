@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from services.provisioner.main import main
+from shared.runtime.start import run
 
-main()
+run("services.provisioner.main")

@@ -79,3 +79,12 @@ class Terminal:
             "LANG": "C.UTF-8",
             **access.environment(user, self.stack.keystone_url),
         }
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """What a process said to its end, which comes soon or by force."""
+    try:
+        return process.communicate(timeout=LIMIT)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise

@@ -16,7 +16,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from services.cli.main import app
 from services.cli.problems import MEANING
-from tests.cli.terminal import LIMIT, Terminal
+from tests.cli.terminal import Terminal, ended
 from tests.clients.support.cloud import Cloud
 
 PAGE = Path(__file__).parents[2] / "docs" / "user-guide" / "command-line.md"
@@ -70,7 +70,7 @@ def test_the_shell_completes_commands_and_names(terminal: Terminal, bay: str) ->
             stdout=subprocess.PIPE,
             text=True,
         ) as process:
-            return process.communicate(timeout=LIMIT)[0].split()
+            return ended(process)[0].split()
 
     assert {"resize", "rotate"} <= set(completed("jeroboam bay r"))
     assert completed(f"jeroboam bay show {bay[:-1]}") == [bay]
@@ -91,7 +91,7 @@ def test_a_deletion_is_asked_about_at_a_terminal(
         text=True,
     ) as process:
         os.write(ours, f"{answer}\n".encode())
-        out, err = process.communicate(timeout=LIMIT)
+        out, err = ended(process)
     os.close(ours)
     os.close(theirs)
     assert "Delete the bay asked" in err

@@ -6,7 +6,7 @@ import signal
 import subprocess
 from contextlib import ExitStack
 
-from tests.cli.terminal import LIMIT, Terminal
+from tests.cli.terminal import Terminal, ended
 from tests.clients.support.cloud import Cloud
 
 NO_HEAT = {"kind": "status", "status": 503, "service": "orchestration", "count": 0}
@@ -50,7 +50,7 @@ def test_ctrl_c_says_that_the_work_goes_on(terminal: Terminal, faults: Cloud, mo
     with terminal.start(f"bay create left -b {model} --wait") as process:
         told(process, "✓ Render the Heat template")
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=LIMIT)
+        out, err = ended(process)
     assert (process.returncode, out) == (130, ""), err
     assert "Wait again with: jeroboam bay wait left" in err
     assert "Traceback" not in err
@@ -78,6 +78,6 @@ def test_a_bay_that_is_deleted_meanwhile(terminal: Terminal, faults: Cloud, mode
         told(process, "✓ Render the Heat template")
         terminal.ok("bay delete doomed -y")
         faults.control("/faults", "DELETE")
-        _, err = process.communicate(timeout=LIMIT)
+        _, err = ended(process)
     assert process.returncode in (1, 3), err
     assert "superseded" in err or "deleted meanwhile" in err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Final
@@ -57,8 +58,14 @@ class Page(HTMLParser):
         self._inside = self._inside and tag != "article"
 
 
+def parsed(text: str) -> Page:
+    """The page that this is."""
+    page = Page()
+    page.feed(text)
+    return page
+
+
+@cache
 def read(path: Path) -> Page:
     """The page at that place."""
-    page = Page()
-    page.feed(path.read_text(encoding="utf-8"))
-    return page
+    return parsed(path.read_text(encoding="utf-8"))

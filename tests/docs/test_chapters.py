@@ -29,7 +29,9 @@ CHAPTERS = (
 )
 """Magnum's word for a chapter, and our page."""
 
-_UNFINISHED = re.compile(r"to be (?:filled|written)|\b(?:TODO|TBD|FIXME|XXX)\b|coming soon|lorem ipsum", re.IGNORECASE)
+_UNFINISHED = re.compile(
+    r"to be filled|not written yet|\b(?:TODO|TBD|FIXME|XXX)\b|coming soon|lorem ipsum", re.IGNORECASE
+)
 _TABLE = re.compile(r"^\|[-| :]+\|$", re.MULTILINE)
 _PICTURE = re.compile(r"^```mermaid$|!\[[^\]]*\]\([^)]+\)", re.MULTILINE)
 

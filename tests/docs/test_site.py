@@ -56,13 +56,15 @@ def test_every_link_leads_somewhere(site: Site) -> None:
 
 @pytest.mark.parametrize("document", SHOWN)
 def test_the_site_shows_what_the_repository_shows(document: str, site: Site) -> None:
-    """As many headings, tables, items and blocks as CommonMark with GitHub's tables sees in the file."""
+    """As many headings, tables, lists, items and blocks as CommonMark with GitHub's tables sees in the file."""
     source = (ROOT / document).read_text(encoding="utf-8")
     tokens = MarkdownIt("commonmark").enable("table").parse(source)
     headings = Counter(token.tag for token in tokens if token.type == "heading_open")
     diagrams = sum(token.type == "fence" and token.info == "mermaid" for token in tokens)
     wanted = {
         "table": sum(token.type == "table_open" for token in tokens),
+        "ol": sum(token.type == "ordered_list_open" for token in tokens),
+        "ul": sum(token.type == "bullet_list_open" for token in tokens),
         "li": sum(token.type == "list_item_open" for token in tokens),
         "pre": sum(token.type in ("fence", "code_block") for token in tokens) - diagrams,
         **{tag: headings[tag] for tag in ("h1", "h2", "h3", "h4")},

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+import pytest_asyncio
 
 from services.cli.stack import LocalStack
 from shared.client.api import JeroboamClient
@@ -15,6 +16,8 @@ from shared.domain.errors import CloudError
 from shared.openstack.heat import HeatClient
 from tests.support.jobs import BAYMODEL, control, reason, rows, settled
 from tests.support.made_by_coe import Maker, Service
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 UBUNTU: Final = BAYMODEL | {
     "name": "k8s-ubuntu",
@@ -26,15 +29,28 @@ UBUNTU: Final = BAYMODEL | {
 PATIENCE: Final = 60.0
 
 
-@pytest.fixture
-async def stack(tmp_path: Path) -> AsyncIterator[LocalStack]:
-    """The embedded default, quick. A deletion waits 3 s for load balancers."""
+def quick(root: Path) -> LocalStack:
+    """The embedded default. A deletion waits 3 s for load balancers."""
     extra = {"JEROBOAM_ATTACHED_MINUTES": "1", "JEROBOAM_SWEEP_MINUTES": "2"}
-    async with LocalStack(tmp_path, speed=20, time_scale=0.05, extra_environment=extra) as running:
+    return LocalStack(root, speed=20, time_scale=0.05, extra_environment=extra)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LocalStack]:
+    async with quick(tmp_path_factory.mktemp("stack")) as running:
         yield running
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(autouse=True, loop_scope="module")
+async def well(stack: LocalStack) -> AsyncIterator[None]:
+    """What a test did to the cloud is undone after it."""
+    yield
+    await control(stack, "/faults", "DELETE")
+    await control(stack, "/heat/behaviours", "DELETE")
+    await stuck(stack, [])
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def demo(stack: LocalStack) -> AsyncIterator[JeroboamClient]:
     async with stack.client("demo") as client:
         yield client
@@ -224,9 +240,7 @@ async def test_a_stuck_load_balancer_is_named_and_the_deletion_can_be_asked_for_
     assert balancer not in await there(demo, coe)
 
 
-async def test_an_octavia_that_is_away_is_waited_for_and_one_that_is_not_there_is_not(
-    stack: LocalStack, demo: JeroboamClient
-) -> None:
+async def test_an_octavia_that_is_away_is_waited_for(stack: LocalStack, demo: JeroboamClient) -> None:
     bay, coe = await make(demo)
     _, subnet = await own_network(demo, bay)
     service = await coe.service(subnet, await public(coe))
@@ -235,10 +249,15 @@ async def test_an_octavia_that_is_away_is_waited_for_and_one_that_is_not_there_i
     await demo.delete_bay(bay)
     assert await settled(demo, bay) == "", await reason(demo, bay)
     assert not ids(service) & await there(demo, coe)
-    other, _ = await make(demo, "plain")
-    await control(stack, "/settings", "PATCH", {"without": ["load-balancer"]})
-    await demo.delete_bay(other)
-    assert await settled(demo, other) == "", await reason(demo, other)
+
+
+async def test_an_octavia_that_is_not_there_is_not_waited_for(tmp_path: Path) -> None:
+    """In a cloud of its own: tokens of before go on to name it."""
+    async with quick(tmp_path) as stack, stack.client("demo") as demo:
+        bay, _ = await make(demo, "plain")
+        await control(stack, "/settings", "PATCH", {"without": ["load-balancer"]})
+        await demo.delete_bay(bay)
+        assert await settled(demo, bay) == "", await reason(demo, bay)
 
 
 async def test_forced_by_an_administrator_alone(stack: LocalStack, demo: JeroboamClient) -> None:

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 import pytest
+import pytest_asyncio
 
 from services.cli.stack import LocalStack
 from shared.domain.errors import CloudError
 from shared.pki_client import new_key_and_csr, verify_chain
 from tests.support.jobs import BAYMODEL, cloud_counts, control, reason, rows, settled
+from tests.support.servers import rabbitmq_or_skip
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["postgres", "rabbitmq"])
+async def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LocalStack]:
+    """One for all tests here on this bus: each leaves it as it was."""
+    amqp_url = rabbitmq_or_skip("e2e") if request.param == "rabbitmq" else None
+    root = tmp_path_factory.mktemp("stack")
+    async with LocalStack(root, bus=request.param, amqp_url=amqp_url, speed=20, time_scale=0.2) as running:
+        yield running
 
 
 async def test_a_bay_is_born_grows_and_dies(stack: LocalStack) -> None:
@@ -54,6 +69,7 @@ async def test_a_broken_cloud_ends_in_a_reason_that_names_the_resource(stack: Lo
         why = await reason(client, bay)
         assert "No valid host was found." in why
         assert "OS::Nova::Server" in why
+        await control(stack, "/heat/behaviours", "DELETE")
         await client.delete_bay(bay)
         assert await settled(client, bay) == ""
 

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
+from uuid import UUID
+
+import pytest
+import pytest_asyncio
 
 from services.cli.stack import LocalStack
 from shared.client.api import JeroboamClient
 from tests.e2e.masters import Masters, at_work
 from tests.e2e.nodes import Node
-from tests.support.jobs import BAYMODEL, reason, rows, settled
+from tests.support.jobs import BAYMODEL, control, reason, rows, settled
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LocalStack]:
+    async with LocalStack(tmp_path_factory.mktemp("stack"), speed=20, time_scale=0.05) as running:
+        yield running
 
 
 async def _bay(stack: LocalStack, client: JeroboamClient, masters: int = 1) -> Masters:
@@ -18,8 +31,16 @@ async def _bay(stack: LocalStack, client: JeroboamClient, masters: int = 1) -> M
     return Masters(stack, client, bay)
 
 
-async def _workers(stack: LocalStack) -> set[str]:
-    return {row["server_id"] for row in await rows(stack, "SELECT server_id FROM nodes WHERE role = 'worker'")}
+async def _workers(masters: Masters) -> set[str]:
+    query = "SELECT server_id FROM nodes WHERE role = 'worker' AND bay_id = $1::uuid"
+    return {row["server_id"] for row in await rows(masters.stack, query, masters.bay)}
+
+
+async def _running(masters: Masters) -> set[str]:
+    """Ids of its masters' servers in the cloud."""
+    servers = (await control(masters.stack, "/state?kind=server"))["records"]["server"]
+    marks = {"jeroboam_bay": masters.bay, "jeroboam_role": "master"}
+    return {one["id"] for one in servers if marks.items() <= one["metadata"].items()}
 
 
 async def _more(masters: Masters, path: str, **body: object) -> None:
@@ -40,10 +61,10 @@ async def _told(masters: Masters) -> int:
     return len(shown.doc("parameters").text("master_private_addresses").split(","))
 
 
-async def test_masters_come_and_go_one_at_a_time(tmp_path: Path) -> None:
-    async with LocalStack(tmp_path, speed=20, time_scale=0.05) as stack, stack.client("demo") as client:
+async def test_masters_come_and_go_one_at_a_time(stack: LocalStack) -> None:
+    async with stack.client("demo") as client:
         masters = await _bay(stack, client)
-        workers = await _workers(stack)
+        workers = await _workers(masters)
         async with at_work(masters):
             first = await masters.servers()
             await masters.resize(3)
@@ -60,26 +81,26 @@ async def test_masters_come_and_go_one_at_a_time(tmp_path: Path) -> None:
             assert again.keys() == three.keys()
             assert first.items() <= again.items()
             assert len(set(again.values()) & set(three.values())) == 1
-        assert await _workers(stack) == workers
+        assert await _workers(masters) == workers
         shown = await client.bay(masters.bay)
         assert (shown.master_count, len(shown.master_addresses or [])) == (3, 3)
 
 
-async def test_who_comes_to_a_further_group_is_told_of_todays_masters(tmp_path: Path) -> None:
-    async with LocalStack(tmp_path, speed=20, time_scale=0.05) as stack, stack.client("demo") as client:
+async def test_who_comes_to_a_further_group_is_told_of_todays_masters(stack: LocalStack) -> None:
+    async with stack.client("demo") as client:
         masters = await _bay(stack, client)
         await _more(masters, "nodegroups", name="more", node_count=1)
-        workers = await _workers(stack)
+        workers = await _workers(masters)
         assert await _told(masters) == 1
         async with at_work(masters):
             await masters.resize(3)
         await _more(masters, "actions/resize", nodegroup="more", node_count=2)
         assert await _told(masters) == 3
-        assert workers < await _workers(stack)
+        assert workers < await _workers(masters)
 
 
-async def test_a_master_that_does_not_answer_is_taken_out_by_another(tmp_path: Path) -> None:
-    async with LocalStack(tmp_path, speed=20, time_scale=0.05) as stack, stack.client("demo") as client:
+async def test_a_master_that_does_not_answer_is_taken_out_by_another(stack: LocalStack) -> None:
+    async with stack.client("demo") as client:
         masters = await _bay(stack, client, 3)
         gone = f"{next(iter(await masters.servers())).removesuffix('-0')}-2"
         asked: list[tuple[str, str]] = []
@@ -99,6 +120,28 @@ async def test_a_master_that_does_not_answer_is_taken_out_by_another(tmp_path: P
         assert second == f"{gone.removesuffix('-2')}-1"
         other, of_whom = next(one for one in asked if one[0] != gone)
         assert (other, of_whom) == (gone.replace("-2", "-0"), asked[0][1]), "the first one takes it out"
+
+
+async def test_a_master_that_did_not_come_up_goes_with_the_next_change(stack: LocalStack) -> None:
+    """Its server runs, and what Heat deletes first is its port."""
+    async with stack.client("demo") as client:
+        masters = await _bay(stack, client)
+        first = await masters.servers()
+        rule = {
+            "effect": "fail",
+            "type": "OS::Heat::WaitCondition",
+            "path": "kube_masters/1/wait_condition",
+            "times": 1,
+        }
+        await control(stack, "/heat/behaviours", "POST", {**rule, "stack": f"*{UUID(masters.bay).hex[:12]}*"})
+        async with at_work(masters):
+            await masters.resize(3, "UPDATE_FAILED")
+            assert await masters.servers() == first
+            assert len(await _running(masters)) == 2
+            await masters.resize(1)
+            assert await _running(masters) == {*first.values()}
+            await masters.resize(3)
+        assert first.items() <= (await masters.servers()).items()
 
 
 async def test_nothing_changes_while_a_master_is_not_well(tmp_path: Path) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from services.cli.stack import LocalStack
 from shared.client.api import JeroboamClient
@@ -16,16 +16,29 @@ from shared.contracts.http.bays import OperationOut
 from shared.contracts.http.events import GoneEvent, StatusEvent
 from tests.support.jobs import BAYMODEL, control, rows, settled
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 NO_HOST = (
     'Went to status ERROR due to "Message: No valid host was found. There are not enough hosts available., Code: 500"'
 )
 PATIENCE = 60.0
 
 
-@pytest.fixture
-async def stack(tmp_path: Path) -> AsyncIterator[LocalStack]:
-    async with LocalStack(tmp_path, speed=20, time_scale=0.2) as running:
+SPEED = 20
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LocalStack]:
+    async with LocalStack(tmp_path_factory.mktemp("stack"), speed=SPEED, time_scale=0.2) as running:
         yield running
+
+
+@pytest_asyncio.fixture(autouse=True, loop_scope="module")
+async def well(stack: LocalStack) -> AsyncIterator[None]:
+    """What a test did to the cloud is undone after it."""
+    yield
+    await control(stack, "/heat/behaviours", "DELETE")
+    await control(stack, "/speed", "PUT", {"speed": SPEED})
 
 
 async def bay_of(client: JeroboamClient, **other: object) -> str:
@@ -75,13 +88,13 @@ async def test_a_node_that_never_reports(stack: LocalStack) -> None:
         bay = await bay_of(client)
         await note(client, bay, words="CREATE_IN_PROGRESS")
         await control(stack, "/speed", "PUT", {"speed": 0})
-        await rows(stack, "UPDATE operations SET deadline = now()")
+        await rows(stack, "UPDATE operations SET deadline = now() WHERE bay_id = $1::uuid", bay)
         why, faults = await told(client, bay)
         assert why.startswith("Creating the bay: Heat was not done after 60 minutes; it still waits for ")
         assert " since 20" in why
         assert faults
         assert all(name in why for name in list(faults)[:3])
-        await control(stack, "/speed", "PUT", {"speed": 20})
+        await control(stack, "/speed", "PUT", {"speed": SPEED})
         await client.delete_bay(bay)
         assert await settled(client, bay) == ""
 
@@ -104,7 +117,6 @@ async def test_a_stack_in_which_nothing_moves(stack: LocalStack) -> None:
         assert why.startswith(
             "Creating the bay: Nothing has changed in the Heat stack for two hours; it still waits for "
         )
-        await control(stack, "/speed", "PUT", {"speed": 20})
 
 
 async def settled_or_none(client: JeroboamClient, bay: str) -> str | None:
@@ -124,9 +136,9 @@ async def test_a_time_limit_of_heat_s_own_names_what_it_waited_for(stack: LocalS
 
 async def test_what_holds_a_network_is_named_and_the_deletion_goes_on_without_it(stack: LocalStack) -> None:
     async with stack.client("demo") as client:
-        bay = await bay_of(client)
+        bay = await bay_of(client, name="held")
         assert await settled(client, bay) == "CREATE_COMPLETE"
-        network = await network_of(client, bay)
+        network = await network_of(client, "held")
         port = {"network_id": network, "device_owner": "compute:nova", "device_id": "s-7", "name": "somebody's server"}
         made = await client.session.send("network", "POST", "/ports", {"port": port})
         await client.delete_bay(bay)
@@ -144,11 +156,10 @@ async def test_what_holds_a_network_is_named_and_the_deletion_goes_on_without_it
         assert [one.became for one in ends if isinstance(one, StatusEvent)][-1] == "DELETE_COMPLETE"
 
 
-async def network_of(client: JeroboamClient, bay: str) -> str:
+async def network_of(client: JeroboamClient, bay_name: str) -> str:
     """The bay's own network, in Neutron."""
-    stack_id = (await client.bay(bay)).stack_id
     found = (await client.session.call("network", "GET", "/networks", wants_json=True)).json().docs("networks")
     names = [(one.text("id"), one.text("name")) for one in found if not one.flag("router:external")]
-    own = [ident for ident, name in names if name.startswith("broken-")]
-    assert len(own) == 1, (stack_id, names)
+    own = [ident for ident, name in names if name.startswith(f"{bay_name}-")]
+    assert len(own) == 1, names
     return own[0]

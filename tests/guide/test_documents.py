@@ -10,7 +10,12 @@ from typing import Any, Final
 
 import pytest
 import yaml
+from pydantic import BaseModel
 
+from shared.contracts.http.baymodels import BaymodelCreate, BaymodelFull
+from shared.contracts.http.bays import BayCreate, BayFull
+from shared.contracts.http.clusters import ClusterCreate, ClusterFull
+from shared.contracts.http.clustertemplates import ClustertemplateCreate, ClustertemplateFull
 from shared.domain.labels import LABELS
 from shared.drivers import registry
 from shared.drivers.common import sources
@@ -101,6 +106,41 @@ def test_support_tables_are_the_guide_s(page: str, attribute: str) -> None:
         for coe in DRIVER_OF:
             (cell,) = [one for one in CELLS if (one.attribute, f"`{one.value}`", one.coe) == (attribute, row[0], coe)]
             assert (row[heading.index(coe.capitalize())] != "refused") == cell.supported
+
+
+_ATTRIBUTES: Final[dict[str, tuple[type[BaseModel], ...]]] = {
+    "baymodel.md": (BaymodelCreate, BaymodelFull, ClustertemplateCreate, ClustertemplateFull),
+    "bay.md": (BayCreate, BayFull, ClusterCreate, ClusterFull),
+}
+_OLD: Final = frozenset({"ssh_authorized_key", "template", "timeout"})
+"""Ours alone, under other names on the wire; and what the oldest client sends as null."""
+
+
+@pytest.mark.parametrize("page", _ATTRIBUTES)
+def test_every_attribute_is_explained(page: str) -> None:
+    """In a table, under each of its names; and no table explains one that is none."""
+    there = {
+        name
+        for model in _ATTRIBUTES[page]
+        for field, about in model.model_fields.items()
+        for name in (field, about.alias or field)
+    } - _OLD
+    told = {
+        word
+        for heading, rows in tables(page)
+        if heading[0] == "attribute"
+        for row in rows
+        for word in _WORDS.findall(row[0])
+        if not word.startswith("--")
+    }
+    assert told == there
+
+
+def test_every_label_is_named_where_baymodels_are_explained() -> None:
+    """By itself, or with those of its kind in the README of the driver that has it."""
+    known = {name for label in LABELS for name in (label.name,)}
+    elsewhere = {name for name in known if name.startswith("mesos_slave_executor_env") or name.endswith("_tag")}
+    assert known - elsewhere - set(_WORDS.findall(_FENCE.sub("", PAGES["baymodel.md"]))) == set()
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -33,12 +33,13 @@ def test_every_sentence_of_the_code_is_explained() -> None:
         for one in shapes()
         if one.words not in known
     ]
-    assert missing == []
+    assert not missing, "\n".join(missing)
 
 
 def test_every_sentence_of_the_pages_is_in_the_code() -> None:
     said = {one.words for one in shapes()}
-    assert [f"{place}: nobody says any more: {words}" for words, place in _explained() if words not in said] == []
+    gone = [f"{place}: nobody says any more: {words}" for words, place in _explained() if words not in said]
+    assert not gone, "\n".join(gone)
 
 
 def test_a_sentence_is_explained_once() -> None:

@@ -6,11 +6,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
+
 from services.cli.stack import LocalStack
 from tests.support.servers import rabbitmq_or_skip
 
 TIME_SCALE = 0.1
 """Lease 6 s and quarantine 3 s: a killed worker's operation is taken over after 9 s instead of 90 s."""
+
+LONGEST = {"test_kill_points.py", "test_real_times.py", "test_masters_kills.py", "test_upgrade_kills.py"}
 
 
 @asynccontextmanager
@@ -32,3 +36,8 @@ async def killable(root: Path, bus: str) -> AsyncIterator[tuple[LocalStack, Path
     )
     async with stack:
         yield stack, points
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first, so that no worker has one of them left when the others are through."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)

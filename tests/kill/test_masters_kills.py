@@ -12,7 +12,7 @@ from tests.kill.conftest import killable
 from tests.kill.points import BUSES, GATEWAY, relay_points, step_points, struck_on
 from tests.support.jobs import BAYMODEL, cloud_counts, patient, reason, rows, settled
 
-WITHIN = 90.0
+WITHIN = 240.0
 KIND = OperationKind.RESIZE_MASTERS
 POINTS = [*step_points(KIND), *relay_points(KIND), *GATEWAY]
 

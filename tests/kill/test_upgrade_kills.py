@@ -34,9 +34,10 @@ async def test_an_upgrade_goes_on_through_every_death(bus: str, tmp_path: Path) 
     async with killable(tmp_path, bus) as (stack, armed), wires(stack, "demo") as (demo,):
         models = [await demo.template(flavor_id=flavor) for flavor in ("m1.medium", "m1.small")]
         bays = await asyncio.gather(*(_bay(stack, demo) for _ in range(BAYS)))
-        for number in range(-(-len(points) // AT_ONCE)):
+        upgrades = -(-len(points) // AT_ONCE)
+        for number in range(upgrades):
             before = {bay: await _workers(stack, bay) for bay in bays}
-            wave = points[number :: -(-len(points) // AT_ONCE)]
+            wave = points[number::upgrades]
             for point in wave:
                 (armed / point).touch()
             await asyncio.gather(*(_ask(demo, bay, models[number]) for bay in bays))

@@ -157,8 +157,8 @@ class _Server(ThreadingTCPServer):
     def finish_request(self, request: object, client_address: object) -> None:
         """The handshake first; a refused client is heard to its end.
 
-        With TLS 1.3 a client sends its request at once, before it can know that its certificate is refused. To close with
-        that unread is a reset of the connection, which can overtake the alert that says why.
+        With TLS 1.3 a client sends its request at once, before it can know that its certificate is refused. To close
+        with that unread is a reset of the connection, which can overtake the alert that says why.
         """
         if isinstance(request, ssl.SSLSocket):
             try:

@@ -61,7 +61,7 @@ async def cloud_counts(stack: LocalStack) -> dict[str, int]:
     return {kind: counts.get(kind, 0) for kind in COUNTED_KINDS}
 
 
-async def settled(client: JeroboamClient, bay: str, *, seconds: float = 90.0) -> str:
+async def settled(client: JeroboamClient, bay: str, *, seconds: float = 180.0) -> str:
     """The bay's status once nothing is under way; "" once it is gone. Raises TimeoutError with what it last was."""
     status = "?"
     try:
@@ -94,7 +94,7 @@ async def reason(client: JeroboamClient, bay: str) -> str:
     return str((await patient(client.bay, bay)).status_reason)
 
 
-async def patient(call: Any, *arguments: Any, seconds: float = 30.0) -> Any:
+async def patient(call: Any, *arguments: Any, seconds: float = 60.0) -> Any:
     """Repeat a call of the client while the gateway is being restarted or answers 503."""
     async with asyncio.timeout(seconds):
         while True:

@@ -21,7 +21,7 @@ from services.cli.engines import Engines
 from services.cli.stack import LocalStack
 from tests.walk.pages import ROOT, Block, Page
 
-LIMIT: Final = 240.0
+LIMIT: Final = float(os.environ.get("JEROBOAM_WALK_LIMIT", "240"))
 """Seconds that a page may take; on a machine of its own it takes a tenth of them."""
 
 OURS: Final = {"openstack": "v500", "magnum": "m370", "python3": "sdk"}
@@ -117,15 +117,17 @@ def _program(place: Path, command: str) -> None:
     place.chmod(0o755)
 
 
-def _path(folder: Path | None = None) -> str:
-    ours = [] if folder is None else [str(folder / ".venv" / "bin")]
-    return ":".join([str(STAND_INS), *ours, os.environ.get("PATH", os.defpath)])
+def _path(folder: Path | None = None, *, stand_ins: bool = True) -> str:
+    ours = [str(STAND_INS)] if stand_ins else []
+    ours += [] if folder is None else [str(folder / ".venv" / "bin")]
+    return ":".join([*ours, os.environ.get("PATH", os.defpath)])
 
 
 def _environment(stack: LocalStack, user: str, folder: Path) -> dict[str, str]:
     """A login shell that has read the openrc, and nothing of this machine's own settings."""
     return {
         "PATH": _path(folder),
+        "JEROBOAM_WALK_PATH": _path(folder, stand_ins=False),
         "HOME": str(folder / "home"),
         "XDG_CACHE_HOME": str(folder.parent / "cache"),  # what the client knows of its plugins, for all pages
         "LANG": "C.UTF-8",

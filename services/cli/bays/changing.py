@@ -109,15 +109,18 @@ def delete(
     step = f"Delete the bay {name}"
     bay = ask(step, os_cloud, endpoint, lambda client: client.bay(name), name=name)
     if not yes:
-        typer.confirm(
-            f"Delete the bay {bay.name} ({bay.uuid}) with its {bay.node_count} nodes and all that runs on them?",
-            abort=True,
-            err=True,
-        )
+        _confirm(f"Delete the bay {bay.name} ({bay.uuid}) with its {bay.node_count} nodes and all that runs on them?")
     change = Change(step, name, ("delete",), Patience(wait, timeout))
     ask(step, os_cloud, endpoint, lambda client: _deleted(client, change, bay.uuid))
     if wait:
         screen(stderr=True).print("The bay is gone.")
+
+
+def _confirm(question: str) -> None:
+    """Only a yes is a yes. Asked on standard error (typer's own question would leave a space on standard output)."""
+    typer.echo(f"{question} [y/N]: ", nl=False, err=True)
+    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+        raise typer.Abort
 
 
 def _change(

@@ -31,53 +31,63 @@ class YesNo(StrEnum):
     NO = "no"
 
 
+NewName = Annotated[str, typer.Argument(metavar="NAME", help="What the bay is to be called.")]
+Baymodel = Annotated[
+    str,
+    typer.Option(
+        "--baymodel",
+        "-b",
+        metavar="NAME",
+        help="What it is to be made after, by name or uuid.",
+        autocompletion=complete_baymodels,
+    ),
+]
+NodeCount = Annotated[int, typer.Option(min=0, metavar="N", help="Nodes, which run your containers.")]
+MasterCount = Annotated[
+    int, typer.Option(min=1, metavar="N", help="Masters: an odd number; several need --master-lb yes.")
+]
+Labels = Annotated[
+    list[str] | None,
+    typer.Option(metavar="KEY=VALUE", help="A setting of the driver, instead of the baymodel's; may be repeated."),
+]
+Flavor = Annotated[str | None, typer.Option(metavar="NAME", help="Flavor of the nodes; else the baymodel's.")]
+MasterFlavor = Annotated[str | None, typer.Option(metavar="NAME", help="Flavor of the masters; else the baymodel's.")]
+DockerVolumeSize = Annotated[
+    int | None, typer.Option(min=1, metavar="GB", help="Each node's volume for containers; else the baymodel's.")
+]
+FixedNetwork = Annotated[str | None, typer.Option(metavar="NAME", help="An existing network for the nodes.")]
+FixedSubnet = Annotated[str | None, typer.Option(metavar="NAME", help="An existing subnet of it.")]
+FloatingIp = Annotated[
+    YesNo | None,
+    typer.Option(metavar="yes|no", help="A floating address for each node; else as the baymodel says."),
+]
+MasterLb = Annotated[
+    YesNo | None,
+    typer.Option(metavar="yes|no", help="A load balancer before the masters; else as the baymodel says."),
+]
+CreateTimeout = Annotated[
+    int, typer.Option(min=0, metavar="MINUTES", help="How long making it may take before it fails; 0: no limit.")
+]
+Rehearse = Annotated[
+    bool, typer.Option("--dry-run", help="Only show what it would be; json and yaml have the Heat template too.")
+]
+
+
 def create(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="What the bay is to be called.")],
-    baymodel: Annotated[
-        str,
-        typer.Option(
-            "--baymodel",
-            "-b",
-            metavar="NAME",
-            help="What it is to be made after, by name or uuid.",
-            autocompletion=complete_baymodels,
-        ),
-    ],
-    node_count: Annotated[int, typer.Option(min=0, metavar="N", help="Nodes, which run your containers.")] = 1,
-    master_count: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Masters: an odd number; several need --master-lb yes.")
-    ] = 1,
-    label: Annotated[
-        list[str] | None,
-        typer.Option(metavar="KEY=VALUE", help="A setting of the driver, instead of the baymodel's; may be repeated."),
-    ] = None,
-    flavor: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Flavor of the nodes; else the baymodel's.")
-    ] = None,
-    master_flavor: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Flavor of the masters; else the baymodel's.")
-    ] = None,
-    docker_volume_size: Annotated[
-        int | None, typer.Option(min=1, metavar="GB", help="Each node's volume for containers; else the baymodel's.")
-    ] = None,
-    fixed_network: Annotated[
-        str | None, typer.Option(metavar="NAME", help="An existing network for the nodes.")
-    ] = None,
-    fixed_subnet: Annotated[str | None, typer.Option(metavar="NAME", help="An existing subnet of it.")] = None,
-    floating_ip: Annotated[
-        YesNo | None,
-        typer.Option(metavar="yes|no", help="A floating address for each node; else as the baymodel says."),
-    ] = None,
-    master_lb: Annotated[
-        YesNo | None,
-        typer.Option(metavar="yes|no", help="A load balancer before the masters; else as the baymodel says."),
-    ] = None,
-    create_timeout: Annotated[
-        int, typer.Option(min=0, metavar="MINUTES", help="How long making it may take before it fails; 0: no limit.")
-    ] = 60,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only show what it would be; json and yaml have the Heat template too.")
-    ] = False,
+    name: NewName,
+    baymodel: Baymodel,
+    node_count: NodeCount = 1,
+    master_count: MasterCount = 1,
+    label: Labels = None,
+    flavor: Flavor = None,
+    master_flavor: MasterFlavor = None,
+    docker_volume_size: DockerVolumeSize = None,
+    fixed_network: FixedNetwork = None,
+    fixed_subnet: FixedSubnet = None,
+    floating_ip: FloatingIp = None,
+    master_lb: MasterLb = None,
+    create_timeout: CreateTimeout = 60,
+    dry_run: Rehearse = False,
     wait: Wait = False,
     timeout: Timeout = None,
     os_cloud: Cloud = None,

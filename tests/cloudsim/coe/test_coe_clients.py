@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -43,7 +44,7 @@ async def docker(swarm: PlayedBay[DockerBay], tmp_path: Path) -> AsyncIterator[h
 async def test_discovery_names_every_resource_of_every_group(client: httpx.AsyncClient) -> None:
     groups = (await client.get("/apis")).json()["groups"]
     versions = ["v1", *(one["groupVersion"] for group in groups for one in group["versions"])]
-    found = {}
+    found: dict[str, dict[str, object]] = {}
     for version in versions:
         path = "/api/v1" if version == "v1" else f"/apis/{version}"
         found |= {one["name"]: one for one in (await client.get(path)).json()["resources"]}
@@ -76,8 +77,15 @@ async def test_a_table_of_nothing_is_one(client: httpx.AsyncClient) -> None:
     assert (table["kind"], table["rows"]) == ("Table", [])
 
 
-async def test_a_watch_ends_so_that_who_watches_lists_anew(client: httpx.AsyncClient) -> None:
-    answer = await client.get("/api/v1/pods", params={"watch": "true"}, timeout=20)
+async def test_a_watch_ends_so_that_who_watches_lists_anew(
+    bay: PlayedBay[KubernetesBay], client: httpx.AsyncClient
+) -> None:
+    asked = asyncio.create_task(client.get("/api/v1/pods", params={"watch": "true"}))
+    while not bay.engine.requests:
+        await asyncio.sleep(0.01)
+    assert not asked.done()
+    await bay.clock.advance(5)
+    answer = await asked
     assert (answer.status_code, answer.json()["reason"]) == (410, "Expired")
 
 

@@ -43,6 +43,15 @@ async def test_requests_are_counted_by_template_and_project(client: httpx.AsyncC
     assert found == {"requests": [{**expected, "count": 3}], "total": 3}
 
 
+async def test_somebody_new(client: httpx.AsyncClient, login: Login) -> None:
+    """Logs in with the name, is a member of a project of that name, and has the key pair of the guide."""
+    assert (await client.post("/control/people", json={"name": "eve"})).status_code == 201
+    assert (await client.post("/control/people", json={"name": "eve"})).status_code == 409
+    headers = await login("eve", "eve")
+    keys = (await client.get("/compute/v2.1/os-keypairs", headers=headers)).json()["keypairs"]
+    assert [key["keypair"]["name"] for key in keys] == ["testkey"]
+
+
 async def test_time_is_moved_from_outside(client: httpx.AsyncClient, world: World) -> None:
     server = world.boot_server(project_id("demo"), ServerSpec(name="a", flavor="2"))
     answer = await client.post("/control/clock/advance", json={"seconds": 3})

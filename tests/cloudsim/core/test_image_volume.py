@@ -22,6 +22,26 @@ async def test_images_by_name_and_id(client: httpx.AsyncClient, login: Login) ->
     assert (await client.get("/image/")).json()["versions"][0]["links"]
 
 
+async def test_an_image_of_one_s_own(client: httpx.AsyncClient, login: Login) -> None:
+    """Queued, then active; seen and changed by its project alone."""
+    headers, others = await login(), await login("alt")
+    made = await client.post("/image/v2/images", json={"name": "mine", "os_distro": "ubuntu"}, headers=headers)
+    assert (made.status_code, made.json()["status"]) == (201, "queued")
+    url = f"/image/v2/images/{made.json()['id']}"
+    assert (await client.put(f"{url}/file", content=b"abc", headers=headers)).status_code == 204
+    assert (await client.put(f"{url}/file", content=b"abc", headers=headers)).status_code == 409
+    shown = (await client.get(url, headers=headers)).json()
+    assert (shown["status"], shown["size"], shown["os_distro"]) == ("active", 3, "ubuntu")
+    assert (await client.get(url, headers=others)).status_code == 404
+    assert (await client.get("/image/v2/images?name=mine", headers=others)).json()["images"] == []
+    patch = [{"op": "replace", "path": "/os_distro", "value": "coreos"}]
+    assert (await client.patch(url, json=patch, headers=headers)).json()["os_distro"] == "coreos"
+    public = (await client.get("/image/v2/images?name=coreos", headers=headers)).json()["images"][0]["id"]
+    assert (await client.patch(f"/image/v2/images/{public}", json=patch, headers=headers)).status_code == 403
+    assert (await client.delete(url, headers=headers)).status_code == 204
+    assert (await client.get(url, headers=headers)).status_code == 404
+
+
 async def test_volumes(client: httpx.AsyncClient, login: Login) -> None:
     headers = await login()
     base = f"/volume/v3/{project_id('demo')}"
