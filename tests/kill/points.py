@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
+from pathlib import Path
 
 from shared.domain.operation import FLOWS, OperationKind
 
@@ -13,6 +15,7 @@ ACCEPTANCE = ("api:credential_intended", "api:credential_made")
 """Where the gateway can die while it makes the nodes' credential, before the bay's row."""
 
 SEED = 20161
+STRUCK_WITHIN = 60.0
 BUSES = ("postgres", "rabbitmq")
 
 
@@ -36,6 +39,19 @@ def all_points(kind: OperationKind) -> list[str]:
 def struck_on(bus: str, points: list[str]) -> list[str]:
     """All in the long form; else every second one, so that each strikes on one bus and each step dies on both."""
     return points if everything() else points[BUSES.index(bus) :: len(BUSES)]
+
+
+async def all_struck(armed: Path) -> None:
+    """Until somebody has died at every armed point.
+
+    What an operation publishes last is relayed after its end: a bay can show its last status before the relay has died.
+    """
+    try:
+        async with asyncio.timeout(STRUCK_WITHIN):
+            while any(armed.iterdir()):
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        raise AssertionError(f"nobody died at {sorted(one.name for one in armed.iterdir())}") from None
 
 
 def a_third(points: list[str]) -> list[str]:

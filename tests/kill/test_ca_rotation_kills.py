@@ -8,6 +8,7 @@ import pytest
 
 from tests.e2e.rotating_ca import at_work, scene
 from tests.e2e.test_barbican import secrets
+from tests.kill.points import all_struck
 from tests.support.jobs import rows
 
 POINTS = (
@@ -33,7 +34,7 @@ async def test_a_rotation_survives_death_at_every_turn_of_it(tmp_path: Path) -> 
         async with at_work(agents):
             await it.rotate(bay)
             await it.complete(bay, "UPDATE_COMPLETE")
-        assert list(points.iterdir()) == [], "nobody died there"
+        await all_struck(points)
         assert await it.generations(bay) == {1: (False, 0), 2: (True, 3)}
         kinds = ("etcd", "front_proxy", "kubernetes")
         kept = sorted([f"jeroboam-{bay}-service_account-1", *(f"jeroboam-{bay}-{kind}-2" for kind in kinds)])

@@ -11,7 +11,7 @@ from services.cli.stack import LocalStack
 from shared.domain.operation import FLOWS, OperationKind, Service, Step
 from tests.e2e.engines import Engine, open_engine
 from tests.kill.conftest import killable
-from tests.kill.points import step_points
+from tests.kill.points import all_struck, step_points
 from tests.support.jobs import patient, reason, rows, settled
 from tests.support.queues import workers_of
 from tests.support.wire import Wire, wires
@@ -39,7 +39,7 @@ async def test_a_drain_survives_death_at_every_point(tmp_path: Path) -> None:
             assert await workers_of(stack, bay) == [kept]
             assert len(await engine.ready_pods("web")) == 1
         await _in_order(stack, [engine for _, engine in bays])
-        assert [one.name for one in armed.iterdir()] == [], "nobody died there"
+        await all_struck(armed)
 
 
 @pytest.mark.timeout(900)
@@ -67,7 +67,7 @@ async def test_a_drain_that_fails_opens_its_nodes_whoever_dies(tmp_path: Path) -
             assert len(await engine.ready_pods("web")) == 1
         await away.do("behave")
         await _in_order(stack, [engine for _, engine in bays])
-        assert [one.name for one in armed.iterdir()] == [], "nobody died there"
+        await all_struck(armed)
 
 
 async def _bay(stack: LocalStack, demo: Wire, **labels: str) -> tuple[str, Engine]:

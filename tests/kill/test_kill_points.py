@@ -16,7 +16,7 @@ from shared.client.api import JeroboamClient
 from shared.domain.errors import CloudError
 from shared.domain.operation import OperationKind
 from tests.kill.conftest import killable
-from tests.kill.points import BUSES, all_points, step_points, struck_on
+from tests.kill.points import BUSES, all_points, all_struck, step_points, struck_on
 from tests.support.jobs import BAYMODEL, cloud_counts, control, patient, reason, rows, settled
 
 WAVE = 4
@@ -68,7 +68,7 @@ class _Run:
             wanted = {"create": "CREATE_COMPLETE", "resize": "UPDATE_COMPLETE", "delete": ""}[kind.value]
             for bay, end in zip(bays, ends, strict=True):
                 assert end == wanted, (wave, bay, end, await reason(self.client, bay) if end else "gone")
-            self._all_struck(wave)
+            await all_struck(self.points)
             await self._exactly_one_of_each()
 
     async def overtaken(self, kind: OperationKind) -> None:
@@ -80,7 +80,7 @@ class _Run:
                 assert set(ends) == {"CREATE_COMPLETE"}, ends
             self._arm(wave)
             await asyncio.gather(*(self._one_overtaken(kind, number, point) for number, point in enumerate(wave)))
-            self._all_struck(wave)
+            await all_struck(self.points)
 
     async def _one_overtaken(self, kind: OperationKind, number: int, point: str) -> None:
         bay = await self._ask(kind, number)
@@ -114,10 +114,6 @@ class _Run:
     def _arm(self, wave: list[str]) -> None:
         for point in wave:
             (self.points / point).touch()
-
-    def _all_struck(self, wave: list[str]) -> None:
-        untouched = [point for point in wave if (self.points / point).exists()]
-        assert untouched == [], "nobody died there"
 
     async def _ask(self, kind: OperationKind, number: int) -> str:
         if kind is OperationKind.CREATE:

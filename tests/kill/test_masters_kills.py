@@ -9,7 +9,7 @@ import pytest
 from shared.domain.operation import OperationKind
 from tests.e2e.masters import Masters, at_work
 from tests.kill.conftest import killable
-from tests.kill.points import BUSES, GATEWAY, relay_points, step_points, struck_on
+from tests.kill.points import BUSES, GATEWAY, all_struck, relay_points, step_points, struck_on
 from tests.support.jobs import BAYMODEL, cloud_counts, patient, reason, rows, settled
 
 WITHIN = 240.0
@@ -37,7 +37,7 @@ async def test_masters_change_one_at_a_time_through_every_death(bus: str, tmp_pa
                 await patient(masters.ask, wanted)
                 end = await settled(client, bay, seconds=WITHIN)
                 assert end == "UPDATE_COMPLETE", (wave, await reason(client, bay))
-                assert [point for point in wave if (points / point).exists()] == [], "nobody died there"
+                await all_struck(points)
                 now = await masters.servers()
                 assert len(now) == wanted
                 assert first.items() <= now.items()

@@ -12,7 +12,7 @@ import pytest
 from services.cli.stack import LocalStack
 from shared.domain.operation import OperationKind
 from tests.kill.conftest import killable
-from tests.kill.points import a_third, everything, relay_points, step_points
+from tests.kill.points import a_third, all_struck, everything, relay_points, step_points
 from tests.support.jobs import cloud_counts, control, reason, rows, settled
 from tests.support.wire import Wire, wires
 
@@ -55,8 +55,7 @@ class _Run:
             end = await settled(self.demo.client, bay, seconds=RESUME_WITHIN)
             assert end == "UPDATE_COMPLETE", (points, bay, end, await reason(self.demo.client, bay))
             await self.is_whole(bay, count)
-        for point in points:
-            assert not (self.points / point).exists(), f"nobody died at {point}"
+        await all_struck(self.points)
 
     async def is_whole(self, bay: str, count: int) -> None:
         """As many servers as nodes, and stacks as there are pools with nodes."""

@@ -11,7 +11,7 @@ import pytest
 from services.cli.stack import LocalStack
 from shared.domain.operation import OperationKind
 from tests.kill.conftest import killable
-from tests.kill.points import BUSES, all_points, struck_on
+from tests.kill.points import BUSES, all_points, all_struck, struck_on
 from tests.support.jobs import control, patient, reason, rows, settled
 from tests.support.queues import standstill, workers_of
 from tests.support.wire import Wire, wires
@@ -39,7 +39,7 @@ async def test_the_last_wish_counts_whoever_dies_meanwhile(bus: str, tmp_path: P
         ends = await asyncio.gather(*(settled(demo.client, bay, seconds=RESUME_WITHIN) for bay in bays))
         for bay, end in zip(bays, ends, strict=True):
             assert end == "UPDATE_COMPLETE", (bay, await reason(demo.client, bay))
-        assert [one.name for one in armed.iterdir()] == [], "nobody died there"
+        await all_struck(armed)
 
         for bay in bays:
             told = [(one.kind, one.state) for one in await patient(demo.client.operations, bay)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from services.cli.stack import LocalStack
+from tests.kill.points import all_struck
 from tests.support.jobs import BAYMODEL, cloud_counts, reason, settled
 
 TAKEN_OVER = 90.0
@@ -25,7 +26,7 @@ async def test_a_dead_worker_s_work_is_taken_over_and_done_once(tmp_path: Path) 
         assert await settled(client, bay, seconds=TAKEN_OVER + ALLOWANCE) == "CREATE_COMPLETE", await reason(
             client, bay
         )
-        assert not list(points.iterdir()), "nobody died"
+        await all_struck(points)
         assert (await cloud_counts(stack))["server"] == 2
         await client.delete_bay(bay)
         assert await settled(client, bay) == ""

@@ -13,7 +13,7 @@ import pytest
 from shared.domain.operation import OperationKind
 from tests.e2e.nodes import PATIENCE, Node
 from tests.e2e.rotating import Scene, report, scene
-from tests.kill.points import ACCEPTANCE, BUSES, GATEWAY, relay_points, step_points, struck_on
+from tests.kill.points import ACCEPTANCE, BUSES, GATEWAY, all_struck, relay_points, step_points, struck_on
 from tests.support.jobs import rows
 from tests.support.servers import rabbitmq_or_skip
 
@@ -37,7 +37,7 @@ async def test_a_rotation_survives_death_at_every_point(bus: str, tmp_path: Path
                     await it.demo("PATCH", f"/v1/credentials/{bay}")
             await agents_until_done(it, bay, nodes)
             await it.complete(bay, "UPDATE_COMPLETE")
-            assert not (points / point).exists(), f"nobody died at {point}"
+            await all_struck(points)
             await one_is_left(it, point)
 
 
