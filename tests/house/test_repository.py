@@ -93,7 +93,7 @@ def test_secrets_and_runs_are_not_committed() -> None:
 
 
 def test_decisions_are_numbered_short_and_whole() -> None:
-    records = sorted(path for path in with_suffix(".md") if path.parent == Path("docs/decisions"))
+    *records, contents = sorted(path for path in with_suffix(".md") if path.parent == Path("docs/decisions"))
     assert [path.name[:4] for path in records] == [f"{number:04}" for number in range(len(records))]
     for path in records:
         lines = text(path).splitlines()
@@ -101,6 +101,8 @@ def test_decisions_are_numbered_short_and_whole() -> None:
         assert re.fullmatch(rf"# {path.name[:4]} .+", lines[0]), f"{path} begins with {lines[0]!r}"
         headings = [line for line in lines if line.startswith("## ")]
         assert headings == ["## Context", "## Decision", "## Consequences"], path
+    listed = re.findall(r"^\| \[(\d{4})\]\((.+)\) \|", text(contents), re.MULTILINE)
+    assert listed == [(path.name[:4], path.name) for path in records[1:]], contents
 
 
 def test_the_licence_is_whole() -> None:
