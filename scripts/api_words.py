@@ -64,7 +64,7 @@ WORDS: Final[Mapping[str, str]] = MappingProxyType(
         "csr": "The certificate signing request, PEM.",
         "database": "Whether the database answers.",
         "dead_letters": "The page.",
-        "deadline": "When it fails if it is not through by then; null: never.",
+        "deadline": "When it fails if it is not through by then; null: never, or it waits for its turn.",
         "description": "In a sentence.",
         "detail": "What is wrong and what to do.",
         "disabled": "Always false.",

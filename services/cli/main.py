@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from importlib import metadata
+from typing import Annotated, Final
 
 import typer
 from typer._click import Context
@@ -41,8 +42,18 @@ app = typer.Typer(
 )
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"jeroboam {metadata.version('jeroboam')}")
+        raise typer.Exit
+
+
 @app.callback()
-def prepare() -> None:
+def prepare(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version, and nothing else.")
+    ] = False,
+) -> None:
     """Container clusters for OpenStack."""
     # Only warnings of our own code reach the terminal; the programs that we start have log files.
     logging.configure("cli", "WARNING")

@@ -97,6 +97,10 @@ class JeroboamClient:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
+    async def user_id(self) -> str:
+        """Keystone's id of the person, which `OperationOut.requested_by` has for what it asked for."""
+        return (await self.session.tokens.token()).user_id
+
     async def create_baymodel(self, fields: Mapping[str, object]) -> BaymodelFull:
         """Make a baymodel; `fields` as in contract §1.12.2."""
         return await self._ask(BaymodelFull, "POST", "/baymodels", json=fields)

@@ -76,15 +76,15 @@ def refused(service: str, status: int, body: bytes, *, proven: bool) -> CloudErr
 def words(body: bytes, *, proven: bool) -> str:
     """What an error's body says: Kubernetes, Docker and Marathon put it into `message`, Mesos into plain text.
 
-    Text is quoted only of a server that has `proven` to be the bay's. Without TLS it may be any server at an address
+    Nothing is quoted but of a server that has `proven` to be the bay's. Without TLS it may be any server at an address
     that the bay's owner has written into its stack, and reasons are for that owner to read.
     """
+    if not proven:
+        return ""
     try:
         found = orjson.loads(body)
     except orjson.JSONDecodeError:
         found = body[:_LONGEST].decode(errors="replace")
-    if not proven and not isinstance(found, dict):
-        return ""
     said = found.get("message") if isinstance(found, dict) else found
     return " ".join(_UNSHOWN.sub(" ", said).split())[:_LONGEST] if isinstance(said, str) else ""
 

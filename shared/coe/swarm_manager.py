@@ -19,7 +19,9 @@ _OLDEST: Final = (1, 24)
 _NEWEST: Final = (1, 44)
 """What this module was written for; a docker that wants more is asked in the oldest version that it has."""
 _TRIES: Final = 5
-_OUTDATED: Final = "update out of sequence"
+_OUTDATED: Final = b"update out of sequence"
+_REFUSALS: Final = frozenset(range(400, 600)) - {401}
+"""Statuses of an update that are looked into here. Who is not let in is the channel's business."""
 
 
 class Manager:
@@ -53,13 +55,17 @@ class Manager:
             wanted = change(now) if now is not None else None
             if now is None or wanted is None:
                 return
-            try:
-                await self._call("POST", f"{_path(node)}/update", version=now.version, json=dict(wanted))
-            except CloudError as error:
-                if _OUTDATED not in error.message or not left:
-                    raise
-            else:
+            answer = await self._channel.call(
+                "POST",
+                f"{await self._prefix()}{_path(node)}/update",
+                params={"version": str(now.version)},
+                json=dict(wanted),
+                allow=_REFUSALS,
+            )
+            if 200 <= answer.status < 300:
                 return
+            if _OUTDATED not in answer.body or not left:
+                raise answer.refusal()
 
     async def remove(self, node: str) -> bool:
         """Whether it is out of the swarm now; one that the managers take for ready stays in it."""
@@ -83,9 +89,6 @@ class Manager:
 
     async def _get(self, path: str) -> object:
         return await self._channel.get(await self._prefix() + path)
-
-    async def _call(self, method: str, path: str, *, version: int, json: object) -> None:
-        await self._channel.call(method, await self._prefix() + path, params={"version": str(version)}, json=json)
 
     async def _prefix(self) -> str:
         if not self._version:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -71,6 +72,22 @@ async def test_what_is_stuck(system: System, why: str | None, columns: str) -> N
     (found,) = of(system, bay)
     assert found["stuck"] == why
     assert [one["stuck"] for one in of(system, bay, "&stuck=true")] == ([why] if why else [])
+
+
+@pytest.mark.parametrize(("begun", "minutes"), [(True, 60), (True, 0), (False, 60)])
+async def test_the_time_of_what_had_to_queue_runs_from_its_start(system: System, begun: bool, minutes: int) -> None:
+    bay, operation = await handed_over(system)
+    await system.sql(
+        "UPDATE operations SET deadline = NULL, request = request || jsonb_build_object('timeout_minutes', $2::int) "
+        "WHERE id = $1",
+        UUID(operation),
+        minutes,
+    )
+    began = "'2026-11-22T14:20:00Z'" if begun else "NULL"
+    await system.sql(f"UPDATE operation_steps SET started_at = {began} WHERE operation_id = $1", UUID(operation))
+    (found,) = of(system, bay)
+    told = None if found["deadline"] is None else datetime.fromisoformat(found["deadline"])
+    assert told == (datetime(2026, 11, 22, 15, 20, tzinfo=UTC) if begun and minutes else None)
 
 
 async def test_filters_and_order(system: System) -> None:

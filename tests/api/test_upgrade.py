@@ -114,6 +114,27 @@ async def test_after_a_failed_change_only_an_upgrade_goes_on(system: System) -> 
     assert ask(system, uuid, body).status_code == 202
 
 
+async def test_nodes_that_a_failed_try_has_made_stay_while_their_pool_is_the_newest(system: System) -> None:
+    uuid = await standing(system, node_count=3)
+    body = {"cluster_template": template(system)["uuid"], "max_batch_size": 3, **ALONE}
+    assert ask(system, uuid, body).status_code == 202
+    await put(system, uuid, "UPDATE_FAILED")
+    await workers(system, uuid, 3)
+    failed = "UPDATE operations SET state = 'failed', memo = '{\"pool\": 1}' WHERE bay_id = $1 AND kind = 'upgrade'"
+    await system.sql(failed, uuid)
+    await system.sql("UPDATE nodes SET pool = 1 WHERE bay_id = $1 AND position = 0", uuid)
+    for number, rest in ((1, ["minion-1", "minion-2"]), (2, ["minion-1", "minion-2", "minion-0"])):
+        await system.sql(
+            "INSERT INTO node_pools (bay_id, number, nodegroup_id, generation) "
+            "SELECT bay_id, $2, id, 1 FROM nodegroups WHERE bay_id = $1 AND name = 'default-worker'",
+            uuid,
+            number,
+        )
+        told = ask(system, uuid, body, dry=True)
+        assert told.status_code == 200, told.text
+        assert told.json()["batches"] == [rest]
+
+
 async def test_a_batch_has_to_fit(system: System) -> None:
     uuid = await standing(system, node_count=3)
     project = shown(system, uuid)["project_id"]

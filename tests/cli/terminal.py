@@ -21,6 +21,9 @@ from services.cli.stack import LocalStack
 LIMIT = 60
 """Seconds that a process of its own may take."""
 
+NO_HEAT = {"kind": "status", "status": 503, "service": "orchestration", "count": 0}
+"""A fault of the simulated cloud: nothing is made and nothing is deleted until it ends."""
+
 
 @dataclass(frozen=True)
 class Said:
@@ -88,3 +91,14 @@ def ended(process: subprocess.Popen[str]) -> tuple[str, str]:
     except subprocess.TimeoutExpired:
         process.kill()
         raise
+
+
+def told(process: subprocess.Popen[str], words: str) -> None:
+    """Read until the words come; what is said later is left to read."""
+    assert process.stderr is not None
+    seen = []
+    for line in process.stderr:
+        seen.append(line)
+        if words in line:
+            return
+    raise AssertionError("".join(seen))

@@ -7,7 +7,7 @@ import json
 import yaml
 
 from shared.contracts.http.bays import BayBrief, BayFull, OperationOut
-from tests.cli.terminal import Terminal
+from tests.cli.terminal import NO_HEAT, Terminal, ended, told
 from tests.clients.support.cloud import Cloud
 
 
@@ -33,15 +33,29 @@ def test_a_bay_is_made_resized_looked_at_and_deleted(terminal: Terminal, model: 
     assert terminal.run("bay show daily").code == 3
 
 
-def test_without_wait_it_comes_back_at_once_and_says_how_to_look(terminal: Terminal, cloud: Cloud, model: str) -> None:
+def test_without_wait_it_comes_back_at_once_and_says_how_to_look(terminal: Terminal, faults: Cloud, model: str) -> None:
     made = terminal.ok(f"bay create hasty -b {model} -o json")
     assert made.json["status"] == "CREATE_IN_PROGRESS"
     assert "jeroboam bay wait hasty" in made.err
     assert terminal.ok("bay wait hasty -o json").json["status"] == "CREATE_COMPLETE"
-    terminal.ok("bay delete hasty -y")
-    gone = terminal.run("bay wait hasty")
-    assert gone.code in (0, 3), gone
-    assert cloud.settled(made.json["uuid"]) == ""
+    faults.control("/faults", "POST", NO_HEAT)  # so that it is still there when the wait begins
+    assert "jeroboam bay wait hasty" in terminal.ok("bay delete hasty -y").err
+    with terminal.start("bay wait hasty") as process:
+        told(process, "Wait for the delete of hasty")
+        faults.control("/faults", "DELETE")
+        out, err = ended(process)
+    assert (process.returncode, out) == (0, ""), err
+    assert "The bay is gone." in err
+    assert terminal.run("bay wait hasty").code == 3
+
+
+def test_an_administrator_may_force_a_deletion(terminal: Terminal, cloud: Cloud, model: str) -> None:
+    uuid = cloud.bay("stubborn", model)
+    refused = terminal.run(f"bay delete {uuid} --force -y")
+    assert (refused.code, "delete_force" in refused.err) == (4, True), refused
+    assert cloud.settled(uuid) == "CREATE_COMPLETE"
+    forced = terminal.run(f"bay delete {uuid} --force -y --wait", user="admin")
+    assert (forced.code, "The bay is gone." in forced.err) == (0, True), forced
 
 
 def test_json_and_yaml_are_the_api_s_bodies(terminal: Terminal, bay: str, model: str) -> None:

@@ -17,6 +17,7 @@ NO_USER = dict.fromkeys(("OS_USERNAME", "OS_PASSWORD", "OS_USER_DOMAIN_NAME"))
         ("bay list -o xml", 2, "table"),
         ("bay create some", 2, "--baymodel"),
         ("bay create some -b model --label colour", 2, "KEY=VALUE"),
+        ("bay create some -b model --node-count 0", 2, "--node-count"),
         ("bay delete still", 2, "--yes"),
         ("scale policy set still", 2, "--max-nodes"),
         ("bay show nobody", 3, "jeroboam bay list"),
@@ -61,6 +62,14 @@ def test_a_name_of_several_is_answered_by_their_ids(terminal: Terminal, cloud: C
         assert all(uuid in said.err for uuid in uuids)
     for uuid in uuids:
         terminal.ok(f"bay delete {uuid} -y")
+
+
+def test_a_baymodel_that_does_not_fit_is_no_matter_of_waiting(terminal: Terminal, cloud: Cloud, bay: str) -> None:
+    cloud.template("unfit", coe="swarm")
+    said = terminal.run(f"bay upgrade {bay} -b unfit")
+    assert (said.code, said.out) == (4, ""), said
+    assert "is not valid for upgrade" in said.err
+    assert "jeroboam baymodel list" in said.err
 
 
 def test_what_may_not_be_is_refused(terminal: Terminal, bay: str) -> None:

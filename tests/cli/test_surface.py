@@ -7,6 +7,7 @@ import pty
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,6 +60,11 @@ def test_the_guide_and_the_help_have_the_same_exit_statuses(terminal: Terminal) 
     for code, meaning in MEANING.items():
         assert meaning in helped
         assert re.search(rf"^\| `{code.value}` \|", page, re.MULTILINE), code
+
+
+def test_it_tells_its_version(terminal: Terminal) -> None:
+    project = tomllib.loads((PAGE.parents[2] / "pyproject.toml").read_text())["project"]
+    assert terminal.ok("--version").out == f"{project['name']} {project['version']}\n"
 
 
 def test_the_shell_completes_commands_and_names(terminal: Terminal, bay: str) -> None:
@@ -119,8 +125,11 @@ def test_there_is_no_colour_where_none_is_wanted(terminal: Terminal) -> None:
         os.close(ours)
         return said.decode()
 
-    assert "\u001b[1;31m" in shown()
-    assert "31m" not in shown(NO_COLOR="1")
+    coloured, plain = shown(), shown(NO_COLOR="1")
+    assert "Failed:" in coloured
+    assert "\u001b[1;31m" in coloured
+    assert "Failed:" in plain
+    assert "31m" not in plain
 
 
 def _read(handle: int) -> bytes:

@@ -3,24 +3,10 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 from contextlib import ExitStack
 
-from tests.cli.terminal import Terminal, ended
+from tests.cli.terminal import NO_HEAT, Terminal, ended, told
 from tests.clients.support.cloud import Cloud
-
-NO_HEAT = {"kind": "status", "status": 503, "service": "orchestration", "count": 0}
-
-
-def told(process: subprocess.Popen[str], words: str) -> None:
-    """Read until the words come; what is said later is left to read."""
-    assert process.stderr is not None
-    seen = []
-    for line in process.stderr:
-        seen.append(line)
-        if words in line:
-            return
-    raise AssertionError("".join(seen))
 
 
 def test_a_failure_is_told_with_its_reason(terminal: Terminal, faults: Cloud, model: str) -> None:
@@ -81,3 +67,19 @@ def test_a_bay_that_is_deleted_meanwhile(terminal: Terminal, faults: Cloud, mode
         _, err = ended(process)
     assert process.returncode in (1, 3), err
     assert "superseded" in err or "deleted meanwhile" in err
+
+
+def test_who_waits_for_whatever_is_under_way_waits_for_the_delete_that_overtakes_it(
+    terminal: Terminal, faults: Cloud, model: str
+) -> None:
+    faults.control("/faults", "POST", NO_HEAT)
+    terminal.ok(f"bay create overtaken -b {model}")
+    with terminal.start("bay wait overtaken") as process:
+        told(process, "✓ Render the Heat template")
+        terminal.ok("bay delete overtaken -y")
+        told(process, "Wait for the delete of overtaken")
+        faults.control("/faults", "DELETE")
+        out, err = ended(process)
+    assert (process.returncode, out) == (0, ""), err
+    assert "The bay is gone." in err
+    assert terminal.run("bay wait overtaken").code == 3

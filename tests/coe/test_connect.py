@@ -186,10 +186,20 @@ async def test_an_apis_no_is_final_and_its_trouble_is_not(status: int, again: bo
     error = await failure(says(head, body))
 
     assert (error.status, error.retryable) == (status, again)
-    assert error.message == f"The bay's Docker answered {status}: not for you"
+    assert error.message == f"The bay's Docker answered {status}: no reason given"
+    async with (
+        misfit(says(head, body), server_context(server(OURS), must=True)) as url,
+        channel(url, tls(OURS.pem, client(OURS))) as it,
+    ):
+        with pytest.raises(CloudError) as caught:
+            await it.get("/info")
+    assert caught.value.message == f"The bay's Docker answered {status}: not for you"
 
 
-@pytest.mark.parametrize("body", [b"the password is x", b'"the password is x"', b'["the password is x"]'])
+@pytest.mark.parametrize(
+    "body",
+    [b"the password is x", b'"the password is x"', b'["the password is x"]', b'{"message": "the password is x"}'],
+)
 async def test_text_is_quoted_only_of_a_server_that_has_proven_itself(body: bytes) -> None:
     """Without TLS it may be anybody's, at an address that the bay's owner has chosen."""
     act = says(f"HTTP/1.1 400 No\r\nContent-Length: {len(body)}\r\n\r\n".encode(), body)

@@ -1,4 +1,4 @@
-"""One stack for all pages, which are followed two at a time from the start; each test waits for its own."""
+"""One stack for all pages, which are followed a few at a time from the start; each test waits for its own."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest_asyncio
 from scripts import client_venvs
 from services.cli.stack import LocalStack
 from tests.walk.pages import Page
+from tests.walk.programs import install_missing
 from tests.walk.walker import OURS, Walk, follow
 
 SPEED = 60
@@ -21,7 +22,8 @@ AT_ONCE = 3
 
 @pytest.fixture(scope="session")
 def clients() -> None:
-    """The stock clients, or nothing is walked."""
+    """The stock clients, or nothing is walked; and the foreign ones, as far as they can be had."""
+    install_missing()
     try:
         client_venvs.ensure(sorted(set(OURS.values())))
     except client_venvs.NoClients as reason:

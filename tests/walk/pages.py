@@ -13,7 +13,10 @@ from typing_extensions import override
 ROOT: Final = Path(__file__).parents[2]
 _FENCE: Final = re.compile(r"^\s*```(\w*)")
 _HEADING: Final = re.compile(r"^(#+) ")
-_WORD: Final = re.compile(r"[\w.-]+")
+_GOES_ON: Final = re.compile(r"\\\n")
+_HERE: Final = re.compile(r"(?<=<< )'?(\w+)'?(.*)\n(?:.*\n)*?\1$", re.MULTILINE)
+_BEFORE: Final = r"(?:^|[|;&({`]) *(?:(?:!|do|then|else|if|elif|while|until|\w+=\S*) +)*"
+_COMMAND: Final = re.compile(rf"{_BEFORE}([\w.-]+)(?= |[|;&)`]|$)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -26,9 +29,10 @@ class Block:
     text: str
 
     @property
-    def words(self) -> frozenset[str]:
-        """What might be the name of a program."""
-        return frozenset(_WORD.findall(self.text))
+    def programs(self) -> frozenset[str]:
+        """What stands where a command begins, outside of files that are written."""
+        text = _HERE.sub(r"\2", _GOES_ON.sub(" ", self.text))
+        return frozenset(_COMMAND.findall(text))
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -20,6 +21,7 @@ from services.cli import access
 from services.cli.engines import Engines
 from services.cli.stack import LocalStack
 from tests.walk.pages import ROOT, Block, Page
+from tests.walk.programs import FOREIGN
 
 LIMIT: Final = float(os.environ.get("JEROBOAM_WALK_LIMIT", "240"))
 """Seconds that a page may take; on a machine of its own it takes a tenth of them."""
@@ -27,20 +29,21 @@ LIMIT: Final = float(os.environ.get("JEROBOAM_WALK_LIMIT", "240"))
 OURS: Final = {"openstack": "v500", "magnum": "m370", "python3": "sdk"}
 """Clients and the environment that each comes from (scripts/client_venvs.py)."""
 
-FOREIGN: Final = frozenset({"kubectl", "docker", "etcdctl", "helm", "jq", "curl", "openssl", "ssh"})
-"""Programs that a machine may be without; a section that needs one is then left out from there on."""
-
 STAND_INS: Final = Path(__file__).parent / "stand_ins"
 """What a page needs of the world outside: programs of these names come before those of the machine."""
 
 _BASH: Final = r"""
 set -euo pipefail -E
+fails() { ! { "$@" && echo "ended well, and was to fail: $*"; }; }
 trap 'printf "failed %s %s\n" "$LINENO" "${BASH_COMMAND%%$'"'\n'"'*}" >&9' ERR
 while IFS= read -r -u 8 block; do
     source "$block" 8<&-
     echo done >&9
 done
 """
+
+_NOT: Final = re.compile(r"^! (?=[^|\n]*$)", re.MULTILINE)
+"""Bash goes on after `! command` whatever became of it; `fails command` ends a page when it succeeds."""
 
 
 class Stopped(AssertionError):
@@ -81,7 +84,7 @@ def _possible(blocks: Iterable[Block], missing: set[str]) -> Iterable[Block]:
     """Those that this machine can run; a section ends where it cannot go on."""
     ended = -1
     for block in blocks:
-        absent = {name for name in FOREIGN & block.words if shutil.which(name, path=_path()) is None}
+        absent = {name for name in FOREIGN & block.programs if shutil.which(name, path=_path()) is None}
         if absent and block.section != ended:
             missing |= absent
             ended = block.section
@@ -186,7 +189,7 @@ class _Shell:
             Stopped: it failed, or ran longer than `limit` seconds.
         """
         file, before = self._folder.parent / f"{self._folder.name}.{block.line}.sh", self._log.stat().st_size
-        file.write_text("\n" * (block.line - 1) + block.text)
+        file.write_text("\n" * (block.line - 1) + _NOT.sub("fails ", block.text))
         os.write(self._orders, f"{file}\n".encode())
         try:
             async with asyncio.timeout(max(limit, 0.0)):

@@ -204,12 +204,14 @@ async def _check_state(context: Context, conn: AsyncConnection, bay: Bay, group:
 
 
 async def _old(conn: AsyncConnection, planned: Plan) -> Sequence[Node]:
-    """The nodes that would be replaced, in that order; those that a try which stopped has made are not."""
+    """The nodes that would be replaced, in that order. Those that a try which stopped has made are not, as long as the
+    same upgrade would go on with them: in the newest pool."""
     earlier = await past.upgrade_before(conn, planned.bay.id, None, planned.group.name)
     nodes = await stacks.nodes_of(conn, planned.bay.id, planned.group.name)
     made = None
     if earlier is not None and earlier.state is OperationState.FAILED:
         wanted = {"cluster_template": str(planned.target.model.id), SPEC: planned.spec}
         if all(earlier.request.get(name) == value for name, value in wanted.items()):
-            made = earlier.memo.get(POOL)
+            newest = (await pools.of_bay(conn, planned.bay.id, planned.group.name))[-1:]
+            made = earlier.memo.get(POOL) if [one.number for one in newest] == [earlier.memo.get(POOL)] else None
     return [node for node in sorted(nodes, key=lambda one: (one.pool, one.position)) if node.pool != made]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Final
 
 import typer
@@ -17,6 +17,10 @@ from shared.client.api import JeroboamClient
 from shared.contracts.http.bays import BayFull
 
 _RESIZES: Final = ("resize", "resize_masters")
+_UPGRADE_ADVICE: Final[Mapping[int | None, str]] = {
+    409: "If the baymodel does not fit, name another one (jeroboam baymodel list). Else wait for what is under way "
+    "(jeroboam bay operations NAME), then run this again.",
+}
 
 Nodegroup = Annotated[
     str | None, typer.Option(metavar="NAME", help="The nodegroup, by name or uuid; else the bay's own nodes.")
@@ -76,6 +80,7 @@ def upgrade(
         endpoint,
         output,
         lambda client, bay: client.upgrade_bay(bay, baymodel, at_a_time=batch, nodegroup=nodegroup),
+        advice=_UPGRADE_ADVICE,
     )
 
 
@@ -95,6 +100,10 @@ def rotate(
 def delete(
     name: BayName,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask whether it is meant.")] = False,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="For administrators: leave behind what cannot be removed, also while it goes on."),
+    ] = False,
     wait: Wait = False,
     timeout: Timeout = None,
     os_cloud: Cloud = None,
@@ -111,7 +120,7 @@ def delete(
     if not yes:
         _confirm(f"Delete the bay {bay.name} ({bay.uuid}) with its {bay.node_count} nodes and all that runs on them?")
     change = Change(step, name, ("delete",), Patience(wait, timeout))
-    ask(step, os_cloud, endpoint, lambda client: _deleted(client, change, bay.uuid))
+    ask(step, os_cloud, endpoint, lambda client: _deleted(client, change, bay.uuid, force=force))
     if wait:
         screen(stderr=True).print("The bay is gone.")
 
@@ -129,19 +138,21 @@ def _change(
     endpoint: str | None,
     output: Format,
     work: Callable[[JeroboamClient, str], Awaitable[str]],
+    *,
+    advice: Mapping[int | None, str] | None = None,
 ) -> None:
     async def changed(client: JeroboamClient) -> BayFull:
         bay = await client.bay(change.name)
         await ask_for(client, change, lambda: work(client, bay.uuid), bay=bay.uuid)
         return await client.bay(bay.uuid)
 
-    found = ask(change.title, os_cloud, endpoint, changed, name=change.name)
+    found = ask(change.title, os_cloud, endpoint, changed, name=change.name, advice=advice)
     show(found, output, lambda: bay_facts(found))
 
 
-async def _deleted(client: JeroboamClient, change: Change, bay: str) -> None:
+async def _deleted(client: JeroboamClient, change: Change, bay: str, *, force: bool) -> None:
     async def asked() -> str:
-        await client.delete_bay(bay)
+        await client.delete_bay(bay, force=force)
         return bay
 
     await ask_for(client, change, asked, bay=bay)

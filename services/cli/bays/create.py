@@ -42,9 +42,9 @@ Baymodel = Annotated[
         autocompletion=complete_baymodels,
     ),
 ]
-NodeCount = Annotated[int, typer.Option(min=0, metavar="N", help="Nodes, which run your containers.")]
+NodeCount = Annotated[int, typer.Option(min=1, metavar="N", help="Nodes, which run your containers.")]
 MasterCount = Annotated[
-    int, typer.Option(min=1, metavar="N", help="Masters: an odd number; several need --master-lb yes.")
+    int, typer.Option(min=1, metavar="N", help="Masters: an odd number; several want --master-lb yes.")
 ]
 Labels = Annotated[
     list[str] | None,
@@ -66,7 +66,12 @@ MasterLb = Annotated[
     typer.Option(metavar="yes|no", help="A load balancer before the masters; else as the baymodel says."),
 ]
 CreateTimeout = Annotated[
-    int, typer.Option(min=0, metavar="MINUTES", help="How long making it may take before it fails; 0: no limit.")
+    int,
+    typer.Option(
+        min=0,
+        metavar="MINUTES",
+        help="How long making it may take before it fails; 0: until nothing changes for two hours.",
+    ),
 ]
 Rehearse = Annotated[
     bool, typer.Option("--dry-run", help="Only show what it would be; json and yaml have the Heat template too.")

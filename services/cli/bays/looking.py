@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import suppress
 from typing import Annotated
 
 import typer
 
 from services.cli.bays.names import BayName, Timeout
 from services.cli.bays.pictures import bay_facts, bay_table, operation_table
-from services.cli.bays.waiting import Change, Patience, follow
+from services.cli.bays.waiting import Change, Gone, Overtaken, Patience, follow, going_on
 from services.cli.bays.watching import FINAL
 from services.cli.cloud import Cloud, Endpoint, ask
 from services.cli.output import Format, Output, screen, show
 from services.cli.problems import Problem
 from shared.client.api import JeroboamClient
 from shared.contracts.http.bays import BayFull
+from shared.domain.errors import CloudError
 
 
 def list_bays(os_cloud: Cloud = None, endpoint: Endpoint = None, output: Output = Format.TABLE) -> None:
@@ -68,17 +70,31 @@ def wait(
 
 
 async def _settled(client: JeroboamClient, name: str, patience: Patience) -> BayFull | None:
-    bay = await client.bay(name)
-    while True:
-        known = await client.operations(bay.uuid)
-        live = [one for one in known if one.state not in FINAL]
-        if not live:
-            break
-        change = Change(f"Wait for the {live[-1].kind} of {bay.name}", name, (), patience)
-        if not await follow(client, change, bay.uuid, live[-1], known):
+    """The bay at rest; None: it is gone."""
+    found = await client.bay(name)
+    with going_on(name):
+        try:
+            bay = await _quiet(client, found, name, patience)
+        except Gone:
             return None
-    bay = await client.bay(bay.uuid)
+        except CloudError as error:
+            if error.status != 404:
+                raise
+            return None  # deleted between two looks
     if bay.status.endswith("_FAILED"):
         see = f"See: jeroboam bay operations {shlex.quote(name)} --steps"
         raise Problem(f"The bay is {bay.status}: {bay.status_reason or 'no reason given'}", see)
     return bay
+
+
+async def _quiet(client: JeroboamClient, bay: BayFull, name: str, patience: Patience) -> BayFull:
+    """Follow one operation after another, also that which overtook the one before, until none is left."""
+    until = patience.until()
+    while True:
+        known = await client.operations(bay.uuid)
+        live = [one for one in known if one.state not in FINAL]
+        if not live:
+            return await client.bay(bay.uuid)
+        change = Change(f"Wait for the {live[-1].kind} of {bay.name}", name, (), patience)
+        with suppress(Overtaken):
+            await follow(client, change, bay.uuid, live[-1], known, until)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
-
-from rich.console import Console
+from typing import Final
 
 from services.cli.bays.watching import FINAL, Watch
 from services.cli.output import plain_text, screen
@@ -27,6 +26,10 @@ class Patience:
     wait: bool
     timeout: float | None = None
 
+    def until(self) -> float | None:
+        """The end of a wait that begins now, by the loop's clock."""
+        return None if self.timeout is None else asyncio.get_running_loop().time() + self.timeout
+
 
 @dataclass(frozen=True)
 class Change:
@@ -38,6 +41,17 @@ class Change:
     patience: Patience
 
 
+class Overtaken(Problem):
+    """What was waited for ended, since another request came in its way."""
+
+
+class Gone(Problem):
+    """The bay was deleted while something else was waited for."""
+
+
+_OVERTAKEN: Final = frozenset({"superseded", "cancelled"})
+
+
 async def ask_for(
     client: JeroboamClient, change: Change, work: Callable[[], Awaitable[str]], *, bay: str | None
 ) -> str:
@@ -47,40 +61,58 @@ async def ask_for(
         bay: its uuid, where it is there already.
 
     Raises:
-        Problem: it failed, or was not done in time.
-        CloudError: it was refused.
+        Problem: it failed, was overtaken, or was not done in time.
+        CloudError: it was refused, or it cannot be seen what became of it.
     """
-    console = screen(stderr=True)
     before = max((one.seq for one in await client.operations(bay)), default=0) if bay else 0
     uuid = await work()
-    try:
-        known = await client.operations(uuid)
-    except CloudError as error:
-        if error.status != 404:
-            raise
-        return uuid  # deleted already
-    asked = _asked(known, change.kinds, before)
-    for warning in asked.warnings if asked else ():
-        console.print("[yellow]Warning:[/]", plain_text(warning), soft_wrap=True)
-    if change.patience.wait and asked is not None:
-        await follow(client, change, uuid, asked, known)
-    elif asked is not None:
-        console.print("It is under way. Watch it with:", plain_text(f"jeroboam bay wait {shlex.quote(change.name)}"))
+    with going_on(change.name):
+        try:
+            known = await client.operations(uuid)
+        except CloudError as error:
+            if error.status != 404:
+                raise
+            return uuid  # deleted already
+        asked = _asked(known, change.kinds, before, await client.user_id())
+        if asked is not None:
+            await _attend(client, change, uuid, asked, known)
     return uuid
 
 
+async def _attend(
+    client: JeroboamClient, change: Change, bay: str, asked: OperationOut, known: Collection[OperationOut]
+) -> None:
+    """Tell what there is to be told of an operation that was just asked for, and wait for it, if that is wanted."""
+    console = screen(stderr=True)
+    for warning in asked.warnings:
+        console.print("[yellow]Warning:[/]", plain_text(warning), soft_wrap=True)
+    if not change.patience.wait:
+        console.print("It is under way. Watch it with:", plain_text(f"jeroboam bay wait {shlex.quote(change.name)}"))
+        return
+    await follow(client, change, bay, asked, known, change.patience.until())
+
+
 async def follow(
-    client: JeroboamClient, change: Change, bay: str, operation: OperationOut, known: Collection[OperationOut]
-) -> bool:
-    """Show an operation until it ends well; False once the bay is gone.
+    client: JeroboamClient,
+    change: Change,
+    bay: str,
+    operation: OperationOut,
+    known: Collection[OperationOut],
+    until: float | None,
+) -> None:
+    """Show an operation until it is done.
+
+    Args:
+        until: by the loop's clock; None: however long. It ends the wait that `change.patience` began.
 
     Raises:
+        Overtaken, Gone: it will not be done.
         Problem: it failed, or the time is over.
         CloudError: the API refuses, or does not answer for minutes.
     """
     view, seen = View(screen(stderr=True)), operation
     watch = Watch(client, bay, known)
-    async with _limited(view.console, change, lambda: seen):
+    async with _limited(change, until, lambda: seen):
         with view.showing(), view.stage(change.title):
             view.operation(seen)
             async with aclosing(watch.news()) as news:
@@ -88,47 +120,59 @@ async def follow(
                     event = await anext(news)
                     if isinstance(event.data, GoneEvent):
                         if seen.kind == "delete":
-                            return False
-                        raise Problem(
-                            f"The bay {change.name} was deleted meanwhile.", "See jeroboam bay list.", Exit.NOT_FOUND
-                        )
+                            return
+                        cause = f"The bay {change.name} was deleted meanwhile."
+                        raise Gone(cause, "See jeroboam bay list.", Exit.NOT_FOUND)
                     if isinstance(event.data, OperationOut) and event.data.id == seen.id:
                         seen = event.data
                         view.operation(seen)
             if seen.state != "done":
                 raise _failed(seen, change.name)
-    return True
 
 
-@asynccontextmanager
-async def _limited(console: Console, change: Change, seen: Callable[[], OperationOut]) -> AsyncIterator[None]:
-    """The time that may pass. However the wait ends early, who waited is told that the work goes on."""
-    name = shlex.quote(change.name)
-    again = f"The work goes on. Look at it with: jeroboam bay show {name}. Wait again with: jeroboam bay wait {name}"
+@contextmanager
+def going_on(name: str) -> Iterator[None]:
+    """Around a wait: who gives it up, or is refused a look, is told that the work goes on."""
     try:
-        async with asyncio.timeout(change.patience.timeout):
-            yield
-    except TimeoutError:
-        cause = f"Not done after {change.patience.timeout:g} s. It is at: {_sentence(seen())}"
-        raise Problem(cause, again, Exit.TIMED_OUT) from None
-    except asyncio.CancelledError:
-        console.print("Waiting was interrupted.", plain_text(again), soft_wrap=True)
+        yield
+    except (asyncio.CancelledError, CloudError):
+        screen(stderr=True).print("Waiting was interrupted.", plain_text(_again(name)), soft_wrap=True)
         raise
 
 
-def _asked(found: Collection[OperationOut], kinds: Collection[str], before: int) -> OperationOut | None:
-    """The operation that was just asked for: the first since, or the one under way that it was added to."""
-    ours = [one for one in found if one.kind in kinds]
-    since = [one for one in ours if one.seq > before]
+@asynccontextmanager
+async def _limited(change: Change, until: float | None, seen: Callable[[], OperationOut]) -> AsyncIterator[None]:
+    """The time that may pass."""
+    try:
+        async with asyncio.timeout_at(until):
+            yield
+    except TimeoutError:
+        cause = f"Not done after {change.patience.timeout:g} s. It is at: {_sentence(seen())}"
+        raise Problem(cause, _again(change.name), Exit.TIMED_OUT) from None
+
+
+def _again(name: str) -> str:
+    quoted = shlex.quote(name)
+    return f"The work goes on. Look at it with: jeroboam bay show {quoted}. Wait again with: jeroboam bay wait {quoted}"
+
+
+def _asked(found: Collection[OperationOut], kinds: Collection[str], before: int, user: str) -> OperationOut | None:
+    """The operation that was just asked for: the user's first since, or the one under way that it was added to.
+
+    Others may ask for the same at the same time, as autoscaling does. The user's own from another terminal cannot be
+    told from this one, but if one of the two took the other's place, it is the one that stands.
+    """
+    alike = sorted((one for one in found if one.kind in kinds), key=lambda one: one.seq)
+    since = [one for one in alike if one.seq > before and one.requested_by == user]
     if since:
-        return min(since, key=lambda one: one.seq)
-    return max((one for one in ours if one.state not in FINAL), key=lambda one: one.seq, default=None)
+        return next((one for one in since if one.state not in _OVERTAKEN), since[-1])
+    return next((one for one in reversed(alike) if one.state not in FINAL), None)
 
 
 def _failed(operation: OperationOut, name: str) -> Problem:
     quoted = shlex.quote(name)
-    if operation.state != "failed":
-        return Problem(
+    if operation.state in _OVERTAKEN:
+        return Overtaken(
             f"The {operation.kind} ended as {operation.state}: another request came in its way.",
             f"See what: jeroboam bay operations {quoted}",
         )

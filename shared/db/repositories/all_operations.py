@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from shared.db.repositories.operations import DOCUMENT
+from shared.db.repositories.operations import DOCUMENT, TIMEOUT
 from shared.runtime.settings import Timing
 
 SLACK: Final = 12
@@ -78,8 +78,13 @@ _STUCK: Final = """(CASE
     WHEN o.failures >= :failures OR o.surprises > 0 THEN 'failing'
 END)"""
 
+# As a claim reckons it (claims.py): the time of what had to queue runs from its start, and is not known before.
+_ENDS: Final = f"""coalesce(o.deadline, (
+    SELECT min(s.started_at) FROM operation_steps s WHERE s.operation_id = o.id
+) + make_interval(mins => nullif((o.request->>'{TIMEOUT}')::int, 0)))"""  # noqa: S608
+
 _MORE: Final = f"""json_build_object(
     'bay', json_build_object('uuid', b.id, 'name', b.name, 'project_id', b.project_id, 'status', b.status),
     'service', o.service, 'step', o.step, 'failures', o.failures, 'surprises', o.surprises,
-    'next_run_at', o.next_run_at, 'lease_until', o.lease_until, 'deadline', o.deadline, 'stuck', {_STUCK}
+    'next_run_at', o.next_run_at, 'lease_until', o.lease_until, 'deadline', {_ENDS}, 'stuck', {_STUCK}
 )"""
