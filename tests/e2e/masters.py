@@ -35,6 +35,8 @@ class Masters:
     """By master, the addresses of all that it was told last."""
     does: Callable[[Node, str | None], bool] = lambda _master, _leaving: True
     """Whether a master does what it is told, or says nothing at all."""
+    lost: bool = False
+    """Whether the store has ever been without most of its members: then it answers nobody any more."""
     _known: dict[str, Node] = field(default_factory=dict)
     _parted: dict[str, str | None] = field(default_factory=dict)
 
@@ -66,12 +68,14 @@ class Masters:
         """One round of all agents."""
         running = [one for one in await nodes_of(self.stack, self.client, self.bay) if one.role == "master"]
         for one in running:
-            if one.server_id not in self._known:
+            if one.server_id not in self._known and one.status == "ACTIVE":
                 await one.insist(one.csr())
                 self._known[one.server_id] = one
                 self._join(one)
         for server in [server for server in self._known if server not in {one.server_id for one in running}]:
             del self._known[server]
+        alive = {one.addresses[0] for one in self._known.values()}
+        self.lost |= 2 * len(alive.intersection(self.members)) <= len(self.members)
         for one in list(self._known.values()):
             await self._agent(one)
 
@@ -87,13 +91,13 @@ class Masters:
         if not self.does(master, leaving):
             return
         self.told[master.name] = wanted["masters"]
-        if leaving is not None and leaving in self.members:
+        if leaving is not None and leaving in self.members and not self.lost:
             self.members.remove(leaving)
             self.sizes.append(len(self.members))
         elif self._parted.get(master.server_id) == master.addresses[0] in wanted["masters"]:
             self._join(master)  # it was to leave, and is a master all the same
         self._parted[master.server_id] = leaving
-        said = {"healthy": True, "revision": wanted["revision"], "units": {}, "parted": leaving}
+        said = {"healthy": not self.lost, "revision": wanted["revision"], "units": {}, "parted": leaving}
         (await master.call("PUT", "/nodes/self", said)).raise_for_status()
 
 

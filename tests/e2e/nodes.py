@@ -56,6 +56,8 @@ class Node:
     secret: str
     key: Key = field(repr=False)
     certificate: str = ""
+    status: str = "ACTIVE"
+    """As Nova had it when it was looked up."""
 
     def csr(self, *dns: str, addresses: Sequence[str] = ()) -> str:
         """For its own names and addresses, and these."""
@@ -134,6 +136,7 @@ async def nodes_of(stack: LocalStack, client: JeroboamClient, bay: str, stack_id
                 addresses=tuple(address.address for address in server.addresses),
                 secret=str(secret),
                 key=new_key(rsa_key=server.metadata["jeroboam_role"] == "master"),
+                status=server.status,
             )
             found.append(node)
     return sorted(found, key=lambda node: node.role)

@@ -16,7 +16,7 @@ import pytest_asyncio
 
 from services.cli.stack import LocalStack
 from tests.support.jobs import cloud_counts, control, reason, rows, settled
-from tests.support.queues import NO_HOST, next_fails, shape, workers_of
+from tests.support.queues import NO_HOST, next_fails, replace_engine, shape, standstill, time_is_up, workers_of
 from tests.support.wire import Wire, wires
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -82,11 +82,6 @@ async def under_way(demo: Wire, bay: str, status: str) -> None:
             if any(one.text("stack_status") == status for one in mine):
                 return
             await asyncio.sleep(0.05)
-
-
-async def replace_engine(stack: LocalStack) -> None:
-    await control(stack, "/heat/engine/kill", "POST")
-    await control(stack, "/heat/engine/start", "POST")
 
 
 async def seen(demo: Wire, bay: str, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
@@ -187,19 +182,11 @@ async def test_nodes_that_take_long_are_not_given_up(demo: Wire, stack: LocalSta
 async def test_a_stack_left_in_progress_takes_the_next_resize(demo: Wire, stack: LocalStack, bay: str) -> None:
     """It is past its deadline, and nobody works on it any more: what it waits for is told, and it is no dead end."""
     await demo.resize(bay, 4)
-    await under_way(demo, bay, "UPDATE_IN_PROGRESS")
-    await control(stack, "/heat/engine/kill", "POST")
-    await rows(stack, "UPDATE operations SET deadline = now() WHERE state = 'active'")
-    await control(stack, "/heat/engine/start", "POST")
-    await ends(demo, bay, "UPDATE_FAILED")
+    await left_lying(demo, stack, bay)
     assert "it still waits for " in await reason(demo.client, bay)
     await demo.resize(bay, 3)
     await ends(demo, bay, "UPDATE_COMPLETE")
     assert (await shape(demo, stack, bay))[:2] == (3, 3)
-
-
-async def time_is_up(stack: LocalStack) -> None:
-    await rows(stack, "UPDATE operations SET deadline = now() WHERE state = 'active'")
 
 
 async def left_lying(demo: Wire, stack: LocalStack, bay: str) -> None:
@@ -217,10 +204,14 @@ async def grow(demo: Wire, bay: str, group: str, count: int) -> None:
     assert answer.status_code == 202, answer.text
 
 
-async def test_a_group_s_stack_left_in_progress_holds_up_nobody(demo: Wire, stack: LocalStack, bay: str) -> None:
-    """Neither the other groups, whose changes look at all that is there, nor its own."""
+async def group_more(demo: Wire, bay: str) -> None:
     answer = await demo("POST", f"/v1/clusters/{bay}/nodegroups", {"name": "more", "node_count": 1})
     assert answer.status_code == 202, answer.text
+
+
+async def test_a_group_s_stack_left_in_progress_holds_up_nobody(demo: Wire, stack: LocalStack, bay: str) -> None:
+    """Neither the other groups, whose changes look at all that is there, nor its own."""
+    await group_more(demo, bay)
     await ends(demo, bay, "UPDATE_COMPLETE")
     before = set(await workers_of(stack, bay))
     await grow(demo, bay, "more", 3)
@@ -242,13 +233,28 @@ async def test_the_first_stack_left_in_progress_holds_up_no_group(demo: Wire, st
     await time_is_up(stack)
     await ends(demo, bay, "UPDATE_FAILED")
     assert "which an earlier change has begun" in await reason(demo.client, bay)
-    answer = await demo("POST", f"/v1/clusters/{bay}/nodegroups", {"name": "more", "node_count": 1})
-    assert answer.status_code == 202, answer.text
+    await group_more(demo, bay)
     await ends(demo, bay, "UPDATE_COMPLETE")
     assert len(await workers_of(stack, bay)) == 4 + 1
     await demo.resize(bay, 3)
     await ends(demo, bay, "UPDATE_COMPLETE")
     assert len(await workers_of(stack, bay)) == 3 + 1
+
+
+async def test_a_dead_stack_that_would_cost_nodes_is_told_of_at_once(demo: Wire, stack: LocalStack) -> None:
+    """Somebody gave it another zone, which no server can change, and the engine died over that: nobody takes it up."""
+    bay = await demo.create(node_count=1, labels={"auto_healing_enabled": "false", "availability_zone": "nova"})
+    await ends(demo, bay, "CREATE_COMPLETE")
+    before = set(await workers_of(stack, bay))
+    async with standstill(stack):
+        await heat(demo, "PATCH", bay, json={"parameters": {"availability_zone": ""}})
+        await under_way(demo, bay, "UPDATE_IN_PROGRESS")
+        await replace_engine(stack)
+    await group_more(demo, bay)
+    await ends(demo, bay, "UPDATE_FAILED")
+    assert "would replace servers of the bay if it were to go on." in await reason(demo.client, bay)
+    assert before <= set(await workers_of(stack, bay))
+    await remove(demo, bay)
 
 
 # the stack

@@ -122,26 +122,113 @@ async def test_a_master_that_does_not_answer_is_taken_out_by_another(stack: Loca
         assert (other, of_whom) == (gone.replace("-2", "-0"), asked[0][1]), "the first one takes it out"
 
 
-async def test_a_master_that_did_not_come_up_goes_with_the_next_change(stack: LocalStack) -> None:
-    """Its server runs, and what Heat deletes first is its port."""
+async def _fails(masters: Masters, resource: str) -> None:
+    """The next one of this kind fails in the bay's second master."""
+    kinds = {"server": "OS::Nova::Server", "wait_condition": "OS::Heat::WaitCondition"}
+    rule = {"effect": "fail", "type": kinds[resource], "path": f"kube_masters/1/{resource}", "times": 1}
+    path = "/heat/behaviours"
+    await control(masters.stack, path, "POST", {**rule, "stack": f"*{UUID(masters.bay).hex[:12]}*"})
+
+
+async def test_a_master_that_did_not_come_up_takes_leave_with_the_next_change(stack: LocalStack) -> None:
+    """Its server runs, so it votes in the store, and what Heat deletes first is its port."""
     async with stack.client("demo") as client:
         masters = await _bay(stack, client)
         first = await masters.servers()
-        rule = {
-            "effect": "fail",
-            "type": "OS::Heat::WaitCondition",
-            "path": "kube_masters/1/wait_condition",
-            "times": 1,
-        }
-        await control(stack, "/heat/behaviours", "POST", {**rule, "stack": f"*{UUID(masters.bay).hex[:12]}*"})
+        await _fails(masters, "wait_condition")
         async with at_work(masters):
             await masters.resize(3, "UPDATE_FAILED")
             assert await masters.servers() == first
             assert len(await _running(masters)) == 2
             await masters.resize(1)
             assert await _running(masters) == {*first.values()}
+            assert not masters.lost, "the store kept its majority"
             await masters.resize(3)
         assert first.items() <= (await masters.servers()).items()
+
+
+async def test_a_master_whose_server_failed_is_no_obstacle(stack: LocalStack) -> None:
+    """Heat would replace its server, as the rehearsal says; down and up again both go on."""
+    async with stack.client("demo") as client:
+        masters = await _bay(stack, client)
+        first = await masters.servers()
+        async with at_work(masters):
+            await _fails(masters, "server")
+            await masters.resize(3, "UPDATE_FAILED")
+            await masters.resize(1)
+            assert await _running(masters) == {*first.values()}
+            await _fails(masters, "server")
+            await masters.resize(3, "UPDATE_FAILED")
+            await masters.resize(3)
+            assert len(await masters.servers()) == len(await _running(masters)) == 3
+            assert first.items() <= (await masters.servers()).items()
+
+
+async def _fault(masters: Masters, **rule: object) -> None:
+    await control(masters.stack, "/faults", "POST", {"kind": "status", "count": 1, **rule})
+
+
+async def test_a_change_that_failed_after_the_server_went_is_taken_up(stack: LocalStack) -> None:
+    async with stack.client("demo") as client:
+        masters = await _bay(stack, client, 3)
+        three = await masters.servers()
+        async with at_work(masters):
+            await masters.heard()
+            await _fault(masters, service="orchestration", method="PATCH", path="/stacks/[^/]+/[^/]+$", status=400)
+            await masters.resize(1, "UPDATE_FAILED")
+            assert await masters.servers() == three
+            assert len(await _running(masters)) == 2
+            await masters.resize(5, "UPDATE_FAILED")
+            why = await reason(client, masters.bay)
+            assert "Nova has no server of" in why
+            assert "ask for fewer masters first" in why
+            await masters.resize(1)
+            assert await _running(masters) == {*(await masters.servers()).values()}
+        assert len(await masters.servers()) == 1
+        assert not masters.lost
+
+
+_TOO_LATE = """
+CREATE FUNCTION too_late() RETURNS trigger AS $$ BEGIN NEW.deadline := now() - interval '1 second'; RETURN NEW; END $$
+LANGUAGE plpgsql;
+CREATE TRIGGER too_late BEFORE UPDATE ON operations FOR EACH ROW
+WHEN (NEW.kind = 'resize_masters' AND NEW.step = 'resize_masters.stack' AND OLD.step = 'resize_masters.leave')
+EXECUTE FUNCTION too_late()
+"""
+
+
+async def test_no_server_goes_that_nova_keeps_or_when_the_time_is_up(stack: LocalStack) -> None:
+    async with stack.client("demo") as client:
+        masters = await _bay(stack, client, 3)
+        stranger = await _stranger(masters)
+        three = await _running(masters)
+        async with at_work(masters):
+            await masters.heard()
+            await _fault(masters, service="compute", method="DELETE", path="/servers/", status=409, message="Locked.")
+            await masters.resize(1, "UPDATE_FAILED")
+            assert "Nova does not delete" in await reason(client, masters.bay)
+            assert (await client.bay(masters.bay)).master_count == 3
+            for statement in _TOO_LATE.split(";\nCREATE TRIGGER"):
+                await rows(stack, statement if "FUNCTION" in statement[:20] else f"CREATE TRIGGER{statement}")
+            try:
+                await masters.resize(1, "UPDATE_FAILED")
+            finally:
+                await rows(stack, "DROP FUNCTION too_late CASCADE")
+            assert "No server was removed" in await reason(client, masters.bay)
+            assert (await client.bay(masters.bay)).master_count == 3
+            assert await _running(masters) == three
+            await masters.resize(1)
+        assert await _running(masters) == {stranger, *(await masters.servers()).values()}
+
+
+async def _stranger(masters: Masters) -> str:
+    """A server with the marks of a master, which somebody else has made."""
+    servers = (await control(masters.stack, "/state?kind=server"))["records"]["server"]
+    like = next(one for one in servers if one["metadata"].get("jeroboam_bay") == masters.bay)
+    marks = {"jeroboam_bay": masters.bay, "jeroboam_role": "master"}
+    body = {"name": "mine", "flavorRef": like["flavor_id"], "imageRef": like["image_id"], "metadata": marks}
+    made = await masters.client.session.call("compute", "POST", "/servers", json={"server": body}, wants_json=True)
+    return made.json().doc("server").text("id")
 
 
 async def test_nothing_changes_while_a_master_is_not_well(tmp_path: Path) -> None:

@@ -70,3 +70,14 @@ async def shape(demo: Wire, stack: LocalStack, bay: str) -> tuple[int, int, list
     assert len(shown["node_addresses"]) == len(known)
     mine = [one for one in servers if UUID(bay).hex[:12] in one["name"]]
     return shown["node_count"], len(mine) - shown["master_count"], known
+
+
+async def replace_engine(stack: LocalStack) -> None:
+    """Heat's engine dies in the midst of what it does, and another one starts."""
+    await control(stack, "/heat/engine/kill", "POST")
+    await control(stack, "/heat/engine/start", "POST")
+
+
+async def time_is_up(stack: LocalStack) -> None:
+    """The operations under way are past their deadlines."""
+    await rows(stack, "UPDATE operations SET deadline = now() WHERE state = 'active'")

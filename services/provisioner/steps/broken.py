@@ -56,6 +56,23 @@ def broken_members(
     return Broken(tuple(sorted(found, key=int)), sum(found.values()))
 
 
+def unfinished_masters(resources: Iterable[StackResource], staying: Collection[str]) -> list[StackResource]:
+    """Servers of the masters' group that Heat did not finish making or removing; none of those that stay."""
+    listed = list(resources)
+    held = _servers_by_member(listed)
+    groups = {group for (group, _), ids in held.items() if set(staying) & set(ids)}
+    members = {
+        (group, index) for group, index in held if group in groups and not set(staying) & set(held[group, index])
+    }
+    return [
+        one
+        for one in listed
+        if one.type == _SERVER
+        and _unfinished(one)
+        and any(one.parent == index and one.stack_name.startswith(f"{group}-{index}-") for group, index in members)
+    ]
+
+
 def _unfinished(member: StackResource) -> bool:
     return not member.status.endswith("_COMPLETE") or member.status.startswith("INIT")
 

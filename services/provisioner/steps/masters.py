@@ -13,7 +13,9 @@ from typing import Final
 
 from services.provisioner.factory import Deps
 from services.provisioner.steps.follow import lost
-from services.provisioner.steps.masters_stack import TARGET, Scene, masters_settled, outputs_of, recorded, scene
+from services.provisioner.steps.gone import is_gone
+from services.provisioner.steps.masters_record import masters_settled, outputs_of, recorded, unrecorded
+from services.provisioner.steps.masters_stack import TARGET, Scene, aiming, scene
 from shared.db.repositories.masters import LEAVER, LEAVING, Master
 from shared.worker.outcome import Back, Broke, Done, Outcome, StepContext, Wait
 
@@ -31,11 +33,21 @@ async def leave_masters(ctx: StepContext[Deps]) -> Outcome:
     if not isinstance(now, Scene):
         return now
     standing, wanted = len(now.masters), now.wanted
+    target = standing + (wanted > standing)
+    # Before anybody leaves: a master that nobody recorded may vote, and the youngest one goes first.
+    if not ctx.operation.memo.get(LEAVING):
+        stack = await ctx.deps.project(ctx.bay).heat.show(ctx.bay.stack_id or "")
+        if stack is not None and (outputs := await unrecorded(ctx, stack, now.masters, min(wanted, target))):
+            return Wait(0, note=f"There are {len(outputs.nodes)} masters.", apply=recorded(ctx, outputs))
     if wanted < standing:
         return await _leave(ctx, now)
+    if standing > 1 and await _gone(ctx, now.masters[-1]):
+        youngest = now.masters[-1].name
+        why = f"Nova has no server of {youngest} any more. Nothing was changed: ask for fewer masters first."
+        return Broke(why, apply=masters_settled(ctx))
     if wanted > standing and (waiting := _unwell(ctx, now.masters, "Nothing was changed.")):
         return waiting
-    return Done(memo={TARGET: standing + (wanted > standing), LEAVING: "", LEAVER: "", **_nothing_awaited()})
+    return Done(memo={**aiming(target), LEAVING: "", LEAVER: "", **_nothing_awaited()})
 
 
 async def _leave(ctx: StepContext[Deps], now: Scene) -> Outcome:
@@ -43,7 +55,9 @@ async def _leave(ctx: StepContext[Deps], now: Scene) -> Outcome:
     leaving, others = now.masters[-1], now.masters[:-1]
     if waiting := _unwell(ctx, others, f"{leaving.name} was to leave, and stays for now."):
         return waiting
-    told = [one.name for one in now.masters if one.parted == leaving.private_address]
+    gone = await _gone(ctx, leaving)
+    # One that is gone takes nothing back that it ever said.
+    told = [one.name for one in (others if gone else now.masters) if one.parted == leaving.private_address]
     if ctx.operation.memo.get(LEAVING) != leaving.server_id:
         if told and not _out_of_patience(ctx, "word"):
             # Of an earlier change: it may have come back since, and others may have had that address.
@@ -53,11 +67,11 @@ async def _leave(ctx: StepContext[Deps], now: Scene) -> Outcome:
             why = f"{told[0]} still says that {leaving.name} has left. Nothing was changed: see that its agent runs."
             return Broke(why, apply=masters_settled(ctx))
         # Written before anybody is told of it.
-        leaver = others[0] if leaving.silent else leaving
+        leaver = others[0] if leaving.silent or gone else leaving
         memo = {LEAVING: leaving.server_id, LEAVER: leaver.server_id, **_awaiting(f"leave {leaver.name}")}
         return Wait(0, note=f"{leaving.name} is to take leave of the other masters.", memo=memo)
     if told:
-        return Done(memo={TARGET: len(others), **_nothing_awaited()}, note=f"{leaving.name} has left the others.")
+        return Done(memo={**aiming(len(others)), **_nothing_awaited()}, note=f"{leaving.name} has left the others.")
     leaver = next((one for one in now.masters if one.server_id == ctx.operation.memo.get(LEAVER)), leaving)
     said = f" It says: {leaver.problem}" if leaver.problem else ""
     if not _out_of_patience(ctx, f"leave {leaver.name}"):
@@ -112,6 +126,10 @@ async def collect_masters(ctx: StepContext[Deps]) -> Outcome:
         why = f"There are {len(outputs.nodes)} masters where {wanted} were asked for."
         return Broke(why, apply=masters_settled(ctx, outputs))
     return Done(masters_settled(ctx, outputs))
+
+
+async def _gone(ctx: StepContext[Deps], master: Master) -> bool:
+    return await is_gone(ctx.deps.project(ctx.bay).nova, master.server_id)
 
 
 def _unwell(ctx: StepContext[Deps], those: Sequence[Master], end: str) -> Wait | Broke | None:

@@ -6,37 +6,31 @@ takes the same index again when it grows. Nothing but the count and the mark cha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from services.provisioner.factory import Deps
-from services.provisioner.steps.broken import Broken
+from services.provisioner.steps.broken import NESTED_DEPTH, Broken, unfinished_masters
 from services.provisioner.steps.create import rotated
 from services.provisioner.steps.follow import follow_stack, lost
+from services.provisioner.steps.masters_record import count_of, masters_settled, unrecorded
+from services.provisioner.steps.masters_surplus import ENDING, end, ending, surplus
 from services.provisioner.steps.rehearsal import harm
 from services.provisioner.steps.revive import may_revive
 from services.provisioner.steps.stall import anew, listen
-from shared.db.repositories import drift, masters
-from shared.db.repositories.masters import LEAVING, Master
+from shared.db.repositories import masters
+from shared.db.repositories.masters import LEAVER, LEAVING, Master
 from shared.domain import names
-from shared.domain.bay import Node
-from shared.domain.errors import CloudError
 from shared.domain.queue import master_count_of
-from shared.drivers.contract import MARK_PARAMETER, MASTERS_PARAMETER, BayOutputs
+from shared.drivers.contract import MARK_PARAMETER, MASTERS_PARAMETER
 from shared.openstack.heat import HeatClient
-from shared.openstack.nova import Server
 from shared.openstack.stacks import Stack
-from shared.worker.outcome import Apply, Broke, Done, Outcome, StepContext, Wait
+from shared.worker.outcome import Back, Broke, Done, Outcome, StepContext, Wait
 
 TARGET: Final = "target"
 """In the memo: the number of masters that is next."""
 _CHANGED: Final = "changed"
-_ENDING: Final = "ending"
-"""In the memo: for which number of masters Nova was asked to delete those that are too many."""
-_WORKERS: Final = ("nodes", "node_details")
 
 
 @dataclass(frozen=True)
@@ -46,6 +40,11 @@ class Scene:
     masters: list[Master]
     """As recorded, in the order of their indices."""
     wanted: int
+
+
+def aiming(target: int) -> Mapping[str, object]:
+    """The memo of a change that begins."""
+    return {TARGET: target, ENDING: None}
 
 
 async def scene(ctx: StepContext[Deps]) -> Scene | Outcome:
@@ -95,17 +94,22 @@ async def _change(ctx: StepContext[Deps], heat: HeatClient, stack: Stack, now: S
 
     Heat cannot preview a group that is to gain a member, and of one that is to lose its last one it says nothing else.
     """
-    asked = ctx.operation.memo.get(_ENDING) == target
-    if asked and (those := await _surplus(ctx, now, stack, target)):
-        return _still_there(ctx, those)
+    asked = ctx.operation.memo.get(ENDING)
+    if isinstance(asked, list) and (waiting := await ending(ctx, asked)):
+        return waiting
+    stay = [one for one in now.masters if one.server_id != ctx.operation.memo.get(LEAVING)]
+    fewer = count_of(stack, target) > target
+    if fewer and not asked and (first := await _not_so(ctx, stack, now, stay, target)):
+        return first
+    ids = {one.server_id for one in stay}
     mark = await rotated(ctx) | {MARK_PARAMETER: str(ctx.operation.id)}
-    if refusal := harm(await heat.preview_update(stack.id, parameters=mark), 0, Broken()):
-        return Broke(f"{refusal} Nothing was changed.", apply=masters_settled(ctx))
-    if not asked and (those := await _surplus(ctx, now, stack, target)):
-        for one in those:
-            await ctx.guard()
-            await ctx.deps.project(ctx.bay).nova.delete(one.id)
-        return Wait(0, note=f"Nova deletes {_names(those)}.", memo={_ENDING: target})
+    changes = await heat.preview_update(stack.id, parameters=mark)
+    unfinished = changes.replaced_servers and unfinished_masters(await heat.resources(stack.id, NESTED_DEPTH), ids)
+    if refusal := harm(changes, 0, Broken(), len(unfinished)):
+        told = refusal if asked else f"{refusal} Nothing was changed."
+        return Broke(told, apply=masters_settled(ctx))
+    if fewer and not asked and (those := await surplus(ctx, ids, target)):
+        return await end(ctx, those)
     await ctx.guard()
     await heat.update(
         stack.id,
@@ -118,74 +122,14 @@ async def _change(ctx: StepContext[Deps], heat: HeatClient, stack: Stack, now: S
     return Done(memo={**anew(), _CHANGED: True, "seen_before": stack.seen})
 
 
-async def _surplus(ctx: StepContext[Deps], now: Scene, stack: Stack, target: int) -> list[Server]:
-    """Servers of masters that are to go: the one that has taken leave, and those whose making failed.
-
-    They go before the stack is changed. Their ports are a group of their own, on which the masters depend, so Heat
-    deletes the ports first, and Neutron lets nobody but a service take a port from a server that lives. Of a server
-    that is gone Heat deletes the rest without complaint.
-    """
-    if int(stack.parameters.get(MASTERS_PARAMETER) or target) <= target:
-        return []
-    stay = {one.server_id for one in now.masters} - {str(ctx.operation.memo.get(LEAVING))}
-    marks = {"jeroboam_bay": str(ctx.bay.id), "jeroboam_role": "master"}
-    return [one for one in await ctx.deps.project(ctx.bay).nova.servers(metadata=marks) if one.id not in stay]
-
-
-def _still_there(ctx: StepContext[Deps], those: Sequence[Server]) -> Outcome:
-    if ctx.operation.overdue:
-        why = f"Nova has not deleted {_names(those)} in time. See to that, and resize again."
-        return Broke(why, apply=masters_settled(ctx))
-    return Wait(ctx.deps.settings.poll_seconds, note=f"Nova deletes {_names(those)}.")
-
-
-def _names(servers: Iterable[Server]) -> str:
-    return ", ".join(one.name for one in servers)
-
-
-async def outputs_of(ctx: StepContext[Deps]) -> BayOutputs:
-    """The stack's outputs without the workers, who are not looked at here.
-
-    Raises:
-        CloudError: Heat does not answer, or its outputs make no sense yet (then it is retryable).
-    """
-    stack_id = ctx.bay.stack_id or ""
-    values = await ctx.deps.project(ctx.bay).heat.outputs(stack_id)
-    if values is None:
-        raise CloudError(f"Stack with id {stack_id} not found in Heat.", service="orchestration", status=404)
-    try:
-        return ctx.deps.driver(ctx.bay).read_outputs({**values, **{name: {} for name in _WORKERS}})
-    except ValueError as error:
-        raise CloudError(
-            f"The outputs of stack {ctx.bay.stack_name} cannot be read: {error}",
-            service="orchestration",
-            retryable=True,
-            resource=stack_id,
-        ) from error
-
-
-def recorded(ctx: StepContext[Deps], outputs: BayOutputs) -> Apply:
-    """The writes that make our record of the masters equal to what the stack shows."""
-    found = [
-        Node(one.server_id, one.role, one.index, one.name, one.address, one.private_address) for one in outputs.nodes
-    ]
-    seen = ctx.operation.memo.get("stack_seen")
-
-    async def record(conn: AsyncConnection) -> None:
-        await masters.replace(conn, ctx.bay.id, found, outputs.master_addresses, outputs.api_address)
-        if isinstance(seen, str):
-            await drift.remember(conn, ctx.bay.id, seen)
-
-    return record
-
-
-def masters_settled(ctx: StepContext[Deps], outputs: BayOutputs | None = None) -> Apply:
-    """What is written at the end: the masters that the stack shows, if it was asked, and their number as the bay's."""
-    record = None if outputs is None else recorded(ctx, outputs)
-
-    async def settle(conn: AsyncConnection) -> None:
-        if record is not None:
-            await record(conn)
-        await masters.settle_count(conn, ctx.bay.id)
-
-    return settle
+async def _not_so(
+    ctx: StepContext[Deps], stack: Stack, now: Scene, stay: Sequence[Master], target: int
+) -> Outcome | None:
+    """Why the masters that would go are not those that may: one has not taken leave yet, or Heat keeps others."""
+    if await unrecorded(ctx, stack, now.masters, target):
+        return Back("resize_masters.leave", 0, memo={LEAVING: "", LEAVER: ""})
+    if [one.position for one in stay] == list(range(target)):
+        return None
+    names = ", ".join(one.name for one in stay)
+    why = f"{names} are to stay, and Heat keeps the first {target} masters. Nothing was changed."
+    return Broke(why, apply=masters_settled(ctx))

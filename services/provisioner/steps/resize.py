@@ -21,7 +21,7 @@ from services.provisioner.steps.orphans import remove_orphans
 from services.provisioner.steps.pool_render import pool_render
 from services.provisioner.steps.rehearsal import harm
 from services.provisioner.steps.revive import may_revive, others_work
-from services.provisioner.steps.room import shortage, shortage_of_pool
+from services.provisioner.steps.room import Growth, shortage_of_growth
 from services.provisioner.steps.shards import shares_of, stay_and_absent
 from services.provisioner.steps.stall import anew, listen
 from shared.db.repositories import drift, nodegroups, past, stacks
@@ -162,25 +162,22 @@ async def _shortage(ctx: StepContext[Deps], group: Group) -> str | None:
     stay = Counter(node.pool for node in nodes if node.server_id not in leave)
     for (pool, _), share in (await shares_of(ctx)).items():
         then[pool] += share.count
-    for pool in sorted(then):
-        if then[pool] > stay[pool] and (missing := await _missing(ctx, group, pool, stay[pool], then[pool])):
-            return missing
-    return None
+    growths = []
+    for pool in (one for one in sorted(then) if then[one] > stay[one]):
+        born = await _born(ctx, group, pool)
+        if isinstance(born, Broke):
+            return born.reason
+        if born is not None:
+            growths.append(Growth(born, pool > 0, stay[pool], then[pool]))
+    return await shortage_of_growth(ctx, growths)
 
 
-async def _missing(ctx: StepContext[Deps], group: Group, pool: int, standing: int, workers: int) -> str | None:
-    """What is missing for one pool to grow."""
-    if not pool:
-        return await shortage(ctx, standing=standing, workers=workers)
-    born: Render | Broke | None
-    if pool == group.newest:
-        born = await pool_render(ctx, group)
-    else:
-        async with ctx.deps.engine.connect() as conn:
-            born = await stacks.render_of(conn, ctx.bay.id, await generation_of(ctx, pool), pool=pool)
-    if isinstance(born, Broke):
-        return born.reason
-    return None if born is None else await shortage_of_pool(ctx, born, standing=standing, workers=workers)
+async def _born(ctx: StepContext[Deps], group: Group, pool: int) -> Render | Broke | None:
+    """What a pool is made of, as far as it is known."""
+    if pool and pool == group.newest:
+        return await pool_render(ctx, group)
+    async with ctx.deps.engine.connect() as conn:
+        return await stacks.render_of(conn, ctx.bay.id, await generation_of(ctx, pool), pool=pool)
 
 
 async def _update(ctx: StepContext[Deps], heat: HeatClient, stack: Stack, broken: Broken) -> None:

@@ -36,7 +36,10 @@ from shared.worker.outcome import Broke, Outcome, StepContext, Wait
 _log = structlog.get_logger()
 
 TIMES: Final = 3
-"""How often an operation takes up a stack of its own."""
+"""How often an operation takes up a stack of its own; and as often those of earlier ones."""
+_OWN: Final = "revived"
+_OTHERS: Final = "others_revived"
+"""In the memo: how often that was."""
 _TAKEN_UP: Final = frozenset({"CREATE", "UPDATE"})
 _CANCELLED: Final = re.compile(r"(CREATE|UPDATE) (cancelled|aborted)")
 _SILENT: Final = "Nothing changes in it"
@@ -65,9 +68,9 @@ def may_revive(ctx: StepContext[Deps], stack: StackSummary, silence: Silence) ->
     return silence.too_long and stack.action in _TAKEN_UP and times(ctx) < TIMES
 
 
-def times(ctx: StepContext[Deps]) -> int:
-    """How often this operation has taken up a stack."""
-    return int(str(ctx.operation.memo.get("revived", 0)))
+def times(ctx: StepContext[Deps], whose: str = _OWN) -> int:
+    """How often this operation has taken up a stack of its own, or of earlier ones."""
+    return int(str(ctx.operation.memo.get(whose, 0)))
 
 
 async def revive(
@@ -83,7 +86,7 @@ async def revive(
         return Broke(refusal)
     again = times(ctx) + 1
     note = f"{why}: Heat was asked to go on ({again} of {TIMES} times)."
-    return Wait(ctx.deps.settings.poll_seconds, note=note, memo={**anew(), "revived": again})
+    return Wait(ctx.deps.settings.poll_seconds, note=note, memo={**anew(), _OWN: again})
 
 
 async def take_up(
@@ -132,7 +135,7 @@ async def others_work(ctx: StepContext[Deps], heat: HeatClient, busy: Sequence[S
         return awaited(ctx, f"{told}, which an earlier change has begun", listed)
     silence = await listen(ctx, heat, [one.id for one in busy])
     memo = await go_on(ctx, heat, busy, silence, as_mark=uuid5(ctx.operation.id, "taken up"))
-    return Wait(ctx.deps.settings.poll_seconds, note=told, memo=memo)
+    return memo if isinstance(memo, Broke) else Wait(ctx.deps.settings.poll_seconds, note=told, memo=memo)
 
 
 async def go_on(
@@ -141,24 +144,31 @@ async def go_on(
     busy: Iterable[StackSummary],
     silence: Silence,
     as_mark: UUID | None = None,
-) -> Mapping[str, object]:
-    """Take up those of a bay's stacks in which nothing has happened for too long; what is to be remembered.
+) -> Mapping[str, object] | Broke:
+    """Take up those of a bay's stacks in which nothing has happened for too long; what is to be remembered. The end,
+    where there are only such as must not be taken up.
 
     Without `as_mark` only those that bear the operation's own.
     """
-    if not silence.too_long or times(ctx) >= TIMES:
+    whose = _OTHERS if as_mark else _OWN
+    if not silence.too_long or times(ctx, whose) >= TIMES:
         return silence.memo
     if await remove_orphans(ctx, heat):
         return silence.memo
+    taken, refusals = False, list[str]()
     for one in busy:
         stack = await heat.show(one.id)
         if stack is not None and stack.status == "DELETE_IN_PROGRESS":
             await ctx.guard()
             await heat.delete(stack.id)
+            taken = True
         elif stack is not None and _left_lying(stack, None if as_mark else ctx.operation.id):
             refusal = await take_up(ctx, heat, stack, _SILENT, as_mark)
-            _log.info("stack taken up", bay=str(ctx.bay.id), stack=stack.id, refusal=refusal)
-    return {**anew(), "revived": times(ctx) + 1}
+            refusals += [refusal] if refusal else []
+            taken = taken or refusal is None
+    if taken:
+        return {**anew(), whose: times(ctx, whose) + 1}
+    return Broke(refusals[0]) if refusals else silence.memo
 
 
 def _left_lying(stack: Stack, marked: UUID | None) -> bool:
@@ -178,7 +188,7 @@ async def delete_again(
         _log.warning("deletion asked for again", bay=str(ctx.bay.id), stack=stack.id, status=stack.status)
         await ctx.guard()
         await heat.delete(stack.id)
-    return {**anew(), "revived": times(ctx) + 1}
+    return {**anew(), _OWN: times(ctx) + 1}
 
 
 async def _refusal(ctx: StepContext[Deps], heat: HeatClient, stack: Stack, mark: Mapping[str, str]) -> str | None:

@@ -7,7 +7,8 @@ half of it behind. What a service does not tell is not judged here: the cloud wi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import structlog
 
@@ -20,48 +21,52 @@ from shared.domain.headroom import shortfall
 from shared.domain.queue import node_count_of
 from shared.drivers.common.shards import pool_footprint, whole_footprint
 from shared.drivers.contract import Driver, RenderedStack
-from shared.drivers.footprint import Footprint, difference
+from shared.drivers.footprint import Footprint, combined, difference
 from shared.openstack.headroom import allowances, balances, flavors_of, needs
 from shared.worker.outcome import StepContext
 
 _log = structlog.get_logger()
 
 
-async def shortage(ctx: StepContext[Deps], *, workers: int | None = None, standing: int = 0) -> str | None:
-    """What is missing, in a sentence; None when all fits, or when nobody can tell.
+class Growth(NamedTuple):
+    """Workers that come to a pool."""
 
-    Of the whole bay as it was rendered; or, with `workers`, of growing from `standing` workers to that number.
-    """
+    born: Render
+    """What the pool is made of."""
+    further: bool
+    """Whether it is another pool than that of the bay's first stack."""
+    standing: int
+    workers: int
+
+
+async def shortage(ctx: StepContext[Deps]) -> str | None:
+    """What is missing for the whole bay as it was rendered, in a sentence; None when all fits, or nobody can tell."""
     async with ctx.deps.engine.connect() as conn:
         render = await stacks.render_of(conn, ctx.bay.id, ctx.bay.generation)
     if render is None:
         return None  # the step itself will say so
-    counts = (0, node_count_of(ctx.operation.request)) if workers is None else (standing, workers)
-    return await _judged(ctx, render, *counts, whole=workers is None)
+    count, born = node_count_of(ctx.operation.request), _stack(render)
+    return await _judged(ctx, lambda driver: whole_footprint(driver, born, count), masters=True)
 
 
-async def shortage_of_pool(ctx: StepContext[Deps], born: Render, *, standing: int, workers: int) -> str | None:
-    """The same of a further pool that is made of `born`, which grows from `standing` workers to `workers`."""
-    return await _judged(ctx, born, standing, workers, count=pool_footprint)
+async def shortage_of_growth(ctx: StepContext[Deps], growths: Sequence[Growth]) -> str | None:
+    """The same of pools that grow, all of them together."""
+    if not growths:
+        return None
+    return await _judged(ctx, lambda driver: combined([_more(driver, one) for one in growths]), masters=False)
 
 
-async def _judged(
-    ctx: StepContext[Deps],
-    render: Render,
-    standing: int,
-    workers: int,
-    *,
-    whole: bool = False,
-    count: Callable[[Driver, RenderedStack, int], Footprint] = whole_footprint,
-) -> str | None:
-    """`whole`: all of the bay is made, and not only more of its workers."""
-    driver, born = ctx.deps.driver(ctx.bay), _stack(render)
+def _more(driver: Driver, growth: Growth) -> Footprint:
+    count, born = (pool_footprint if growth.further else whole_footprint), _stack(growth.born)
+    return difference(count(driver, born, growth.workers), count(driver, born, growth.standing))
+
+
+async def _judged(ctx: StepContext[Deps], count: Callable[[Driver], Footprint], *, masters: bool) -> str | None:
+    """`masters`: they are made, too, and not only workers."""
     try:
-        wanted = count(driver, born, workers)
-        if not whole:
-            wanted = difference(wanted, count(driver, born, standing))
+        wanted = count(ctx.deps.driver(ctx.bay))
         cloud = ctx.deps.project(ctx.bay)
-        needed = needs(wanted, await flavors_of(cloud, wanted.servers, {})) | _members(ctx, masters=whole)
+        needed = needs(wanted, await flavors_of(cloud, wanted.servers, {})) | _members(ctx, masters=masters)
     except (ValueError, ClientFault, CloudError) as error:
         _log.warning("need not known", bay=str(ctx.bay.id), reason=str(error))
         return None

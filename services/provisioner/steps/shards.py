@@ -62,13 +62,16 @@ async def settle_shards(ctx: StepContext[Deps]) -> Outcome:
     if busy and not (broke and ctx.operation.overdue):
         undeleted = any(one.status == "DELETE_FAILED" for one in standing.values())
         memo: dict[str, object] = {"shard_deletes": _deletes(ctx) + 1} if undeleted else {}
-        memo |= await _go_on(ctx, [one for one in standing.values() if one.name in busy])
+        waited = await _go_on(ctx, [one for one in standing.values() if one.name in busy])
+        if isinstance(waited, Broke):
+            return broke or waited
+        memo |= waited
         return Wait(ctx.deps.settings.poll_seconds, note=f"Heat is busy with {', '.join(busy)}", memo=memo)
     return broke or Done()
 
 
-async def _go_on(ctx: StepContext[Deps], busy: list[StackSummary]) -> Mapping[str, object]:
-    """What to remember of the wait, once those that Heat has dropped were taken up."""
+async def _go_on(ctx: StepContext[Deps], busy: list[StackSummary]) -> Mapping[str, object] | Broke:
+    """What to remember of the wait, once those that Heat has dropped were taken up; the end, where they must not be."""
     heat = ctx.deps.project(ctx.bay).heat
     return await go_on(ctx, heat, busy, await listen(ctx, heat, [one.id for one in busy]))
 

@@ -22,7 +22,7 @@ from services.provisioner.steps.members import look
 from services.provisioner.steps.pool_render import pool_render
 from services.provisioner.steps.resize import resize_stack
 from services.provisioner.steps.revive import others_work
-from services.provisioner.steps.room import shortage_of_pool
+from services.provisioner.steps.room import Growth, shortage_of_growth
 from services.provisioner.steps.shards import settle_shards
 from services.provisioner.steps.stall import anew
 from shared.db.repositories import stacks
@@ -89,7 +89,7 @@ async def _shortage(ctx: StepContext[Deps], group: Group, nodes: Sequence[Node],
     render = await pool_render(ctx, group)
     if more <= 0 or isinstance(render, Broke):
         return None  # of a group that is gone the next look tells
-    return await shortage_of_pool(ctx, render, standing=standing, workers=standing + more)
+    return await shortage_of_growth(ctx, [Growth(render, True, standing, standing + more)])
 
 
 async def shrink_old(ctx: StepContext[Deps]) -> Outcome:
