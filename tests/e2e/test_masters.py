@@ -119,7 +119,7 @@ async def test_a_master_that_does_not_answer_is_taken_out_by_another(stack: Loca
         assert first == gone, "it was asked itself before"
         assert second == f"{gone.removesuffix('-2')}-1"
         other, of_whom = next(one for one in asked if one[0] != gone)
-        assert (other, of_whom) == (gone.replace("-2", "-0"), asked[0][1]), "the first one takes it out"
+        assert (other, of_whom) == (f"{gone.removesuffix('-2')}-0", asked[0][1]), "the first one takes it out"
 
 
 async def _fails(masters: Masters, resource: str) -> None:
