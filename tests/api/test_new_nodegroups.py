@@ -188,7 +188,7 @@ def test_it_is_resized_within_its_own_range(system: System, live: dict[str, Any]
 
 async def test_its_status_is_that_of_its_last_operation(system: System, live: dict[str, Any]) -> None:
     path = f"/v1/clusters/{live['uuid']}/actions/resize"
-    add(system, live)
+    add(system, live, role="gpu")  # whatever its owner calls its role
     newest = "(SELECT max(seq) FROM operations WHERE bay_id = $1)"
 
     async def seen(state: str, error: str | None = None) -> tuple[str, str | None]:

@@ -239,7 +239,7 @@ def _newest() -> FromClause:
     return (
         select(about.state, about.error, func.count().over().label("asked"))
         .where(
-            nodegroups.c.role == WORKER,
+            nodegroups.c.role != MASTER,  # people give further groups roles of their own
             about.bay_id == nodegroups.c.bay_id,
             about.created_at >= nodegroups.c.created_at,  # one of that name may have been there before
             about.kind.in_(_OF_A_GROUP),
