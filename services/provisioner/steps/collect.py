@@ -146,13 +146,13 @@ async def read_outputs(ctx: StepContext[Deps], without: Collection[str] = ()) ->
     Raises CloudError, also while one is still empty.
     """
     stack_id, driver = ctx.bay.stack_id or "", ctx.deps.driver(ctx.bay)
-    first = await _outputs(ctx, stack_id, lambda values: driver.read_outputs(_without(values, without)))
+    first = await stack_outputs(ctx, stack_id, lambda values: driver.read_outputs(_without(values, without)))
     more: list[NodeInfo] = []
     # Of one that is to go, its outputs tell nothing of who of its nodes has gone: Nova does.
     found = {where: one for where, one in (await _shards(ctx)).items() if one.action != "DELETE"}
     for where, stack in sorted(found.items()):
         gone = () if stack.phase == "COMPLETE" else await _never_made(ctx, stack.id)
-        more += await _outputs(ctx, stack.id, partial(_workers, where=where, without=gone))
+        more += await stack_outputs(ctx, stack.id, partial(_workers, where=where, without=gone))
     more += await _unseen(ctx, {FIRST, *found})
     return replace(
         first,
@@ -245,7 +245,12 @@ def _workers(values: Mapping[str, object], where: Place, without: Collection[str
     return [replace(node, index=position(shard, node.index), pool=pool) for node in found]
 
 
-async def _outputs(ctx: StepContext[Deps], stack_id: str, read: Callable[[Mapping[str, object]], _Read]) -> _Read:
+async def stack_outputs(ctx: StepContext[Deps], stack_id: str, read: Callable[[Mapping[str, object]], _Read]) -> _Read:
+    """What `read` makes of a stack's outputs.
+
+    Raises:
+        CloudError: Heat does not answer, or its outputs make no sense yet (then it is retryable).
+    """
     values = await ctx.deps.project(ctx.bay).heat.outputs(stack_id)
     if values is None:
         raise CloudError(f"Stack with id {stack_id} not found in Heat.", service="orchestration", status=404)

@@ -9,11 +9,11 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.provisioner.factory import Deps
+from services.provisioner.steps.collect import stack_outputs
 from services.provisioner.steps.gone import is_gone
 from shared.db.repositories import drift, masters
 from shared.db.repositories.masters import Master
 from shared.domain.bay import Node
-from shared.domain.errors import CloudError
 from shared.drivers.contract import MASTERS_PARAMETER, BayOutputs
 from shared.openstack.stacks import Stack
 from shared.worker.outcome import Apply, StepContext
@@ -49,21 +49,13 @@ async def outputs_of(ctx: StepContext[Deps]) -> BayOutputs:
     Raises:
         CloudError: Heat does not answer, or its outputs make no sense yet (then it is retryable).
     """
-    stack_id = ctx.bay.stack_id or ""
-    values = await ctx.deps.project(ctx.bay).heat.outputs(stack_id)
-    if values is None:
-        raise CloudError(f"Stack with id {stack_id} not found in Heat.", service="orchestration", status=404)
-    refs = values.get("masters")
-    made = {index: ref for index, ref in refs.items() if ref} if isinstance(refs, Mapping) else refs
-    try:
+
+    def read(values: Mapping[str, object]) -> BayOutputs:
+        refs = values.get("masters")
+        made = {index: ref for index, ref in refs.items() if ref} if isinstance(refs, Mapping) else refs
         return ctx.deps.driver(ctx.bay).read_outputs({**values, "masters": made, **{name: {} for name in _WORKERS}})
-    except ValueError as error:
-        raise CloudError(
-            f"The outputs of stack {ctx.bay.stack_name} cannot be read: {error}",
-            service="orchestration",
-            retryable=True,
-            resource=stack_id,
-        ) from error
+
+    return await stack_outputs(ctx, ctx.bay.stack_id or "", read)
 
 
 def recorded(ctx: StepContext[Deps], outputs: BayOutputs) -> Apply:
